@@ -1,0 +1,1 @@
+"""What leaves the house: the severity ladder, e-mails, phones and takeover."""

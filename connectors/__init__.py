@@ -1,0 +1,1 @@
+"""Where mentions come from: one module for each platform, behind one protocol."""

@@ -1,0 +1,1 @@
+"""Strict local imitations of the five platforms' HTTP interfaces over one invented world."""
