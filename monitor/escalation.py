@@ -1,0 +1,157 @@
+"""Who must be told what, and when. Pure: the sums behind the chain of alerts (policy 4.16, 6.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from alerts.model import Severity
+from monitor.model import Category, Incident
+
+GROWTH_STEPS = (5, 20, 100, 500, 2_000, 10_000, 50_000)
+"""Mentions at which a growing incident is told again: a storm is one incident, not 400 e-mails."""
+
+LOUD_EVERY = timedelta(hours=1)
+"""How often a CRISIS that nobody acknowledged is repeated to both (reliability notes, 2.3)."""
+
+LOUD_FOR = timedelta(hours=24)
+
+SERIOUS = frozenset({Category.SAFEGUARDING, Category.SELF_HARM})
+"""Categories that a link in a mail cannot close, whatever their level (settled questions, 5)."""
+
+
+class Step(StrEnum):
+    """What is owed for an incident now."""
+
+    TELL = "tell"
+    UPDATE = "update"
+    BEGIN_TAKEOVER = "begin takeover"
+    PROPOSE_TAKEOVER = "propose takeover"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainPolicy:
+    """The times of the chain for one severity, and the night in which an ALERT's chain and phones wait."""
+
+    crisis_again: timedelta
+    crisis_chair: timedelta
+    alert_again: timedelta
+    alert_chair: timedelta
+    night_from: time
+    night_until: time
+    zone: ZoneInfo
+
+
+def decide(before: Incident | None, after: Incident) -> tuple[Step, ...]:
+    """The steps owed now. An incident that has grown no worse owes nothing, or an update at a growth step."""
+    if after.history:
+        return ()
+    if before is None or after.severity > before.severity:
+        propose = (Step.PROPOSE_TAKEOVER,) if after.severity is Severity.CRISIS else ()
+        return (Step.TELL, *propose)
+    if after.severity is Severity.CRISIS and (
+        before.state is not after.state or len(after.threads) > len(before.threads) and _new_copy(before, after)
+    ):
+        return (Step.UPDATE,)
+    if next_growth_step(before.told) <= after.mentions:
+        return (Step.UPDATE,)
+    return ()
+
+
+def _new_copy(before: Incident, after: Incident) -> bool:
+    return after.copies != before.copies
+
+
+def next_growth_step(told: int) -> int:
+    """The number of mentions at which an incident that was told at ``told`` is told again."""
+    return next((step for step in GROWTH_STEPS if step > told), told * 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """One message owed to a role: by mail, and by phone where ``phones``."""
+
+    role: str
+    phones: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChainStep:
+    """What one step of the chain owes, and when the next one is due (None: the chain has ended)."""
+
+    owed: tuple[Owed, ...]
+    next_at: datetime | None
+
+
+def chain_step(
+    step: int,
+    severity: Severity,
+    *,
+    opened_at: datetime,
+    now: datetime,
+    ceo_away: bool,
+    names_ceo: bool,
+    has_chair: bool,
+    policy: ChainPolicy,
+) -> ChainStep:
+    """Step 0 tells first, 1 tells again, 2 tells the Chair, later ones repeat a CRISIS hourly to both.
+
+    CEO named in the incident: the Chair instead, at every step. CEO away: the Chair at once, the CEO by mail
+    only. ALERT: the chain and the phones wait for the morning; the first mail does not.
+    """
+    crisis = severity is Severity.CRISIS
+    again = policy.crisis_again if crisis else policy.alert_again
+    chair = policy.crisis_chair if crisis else policy.alert_chair
+    loud_phones = crisis or not is_night(now, policy)
+    first = _first(ceo_away=ceo_away, names_ceo=names_ceo, has_chair=has_chair, phones=loud_phones)
+    if step == 0:
+        return ChainStep(first, _by_day(now + again, crisis, policy))
+    if step == 1:
+        return ChainStep(first, _by_day(max(now, now + chair - again), crisis, policy))
+    everyone = _both(first, names_ceo=names_ceo, has_chair=has_chair, phones=loud_phones)
+    if step == 2:
+        owed = everyone if crisis else tuple(o for o in everyone if o.role == "chair") or first
+        return ChainStep(owed, now + LOUD_EVERY if crisis else None)
+    return ChainStep(everyone, now + LOUD_EVERY if crisis and now - opened_at < LOUD_FOR else None)
+
+
+def _first(*, ceo_away: bool, names_ceo: bool, has_chair: bool, phones: bool) -> tuple[Owed, ...]:
+    if names_ceo and has_chair:
+        return (Owed("chair", phones),)
+    if ceo_away and has_chair:
+        return (Owed("chair", phones), Owed("ceo", False))
+    return (Owed("ceo", phones),)
+
+
+def _both(first: tuple[Owed, ...], *, names_ceo: bool, has_chair: bool, phones: bool) -> tuple[Owed, ...]:
+    if not has_chair or names_ceo:
+        return first
+    return (Owed("chair", phones), *(o for o in first if o.role != "chair"))
+
+
+def is_night(moment: datetime, policy: ChainPolicy) -> bool:
+    """Whether the organisation's wall clock shows a time in the night of the settings."""
+    clock = moment.astimezone(policy.zone).time()
+    if policy.night_from <= policy.night_until:
+        return policy.night_from <= clock < policy.night_until
+    return clock >= policy.night_from or clock < policy.night_until
+
+
+def _by_day(moment: datetime, crisis: bool, policy: ChainPolicy) -> datetime:
+    """``moment``, or for an ALERT in the night the morning after."""
+    if crisis or not is_night(moment, policy):
+        return moment
+    local = moment.astimezone(policy.zone)
+    morning = local.replace(
+        hour=policy.night_until.hour, minute=policy.night_until.minute, second=0, microsecond=0, fold=0
+    )
+    if morning <= local:
+        morning += timedelta(days=1)  # wall-clock arithmetic, on purpose
+    return morning.astimezone(moment.tzinfo)
+
+
+def may_be_closed_by_link(incident: Incident) -> bool:
+    """Whether "not a problem" in a mail closes it: an ALERT that is neither safeguarding nor self-harm."""
+    return incident.severity < Severity.CRISIS and incident.category not in SERIOUS

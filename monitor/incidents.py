@@ -1,0 +1,142 @@
+"""Which mentions belong together. Pure: no session, no clock, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from alerts.model import Severity
+from connectors.model import Mention
+from monitor.model import Assessment, Category, Incident, IncidentState
+from monitor.scoring.copies import is_copy
+
+DISTINCT = frozenset({Category.SAFEGUARDING, Category.SELF_HARM, Category.THREAT, Category.SAFETY})
+"""Categories in which another grave post may be about another person: never absorbed by category alone."""
+
+KEPT_MARKS = 40
+"""Threads and copies remembered per incident; the newest ones."""
+
+_GRAVITY = (
+    Category.SAFEGUARDING,
+    Category.SELF_HARM,
+    Category.THREAT,
+    Category.SAFETY,
+    Category.ACCOUNT_COMPROMISE,
+    Category.CONFIDENTIALITY,
+    Category.STAFF_CONDUCT,
+    Category.HARASSMENT,
+    Category.DISCRIMINATION,
+    Category.FINANCE,
+    Category.LEGAL,
+    Category.IMPERSONATION,
+    Category.MISINFORMATION,
+    Category.PRESS,
+    Category.POLITICAL,
+    Category.COMPLAINT,
+)
+
+
+def gravest(categories: Iterable[Category]) -> Category | None:
+    """The category that an incident is named after when a mention has several."""
+    found = set(categories)
+    return next((category for category in _GRAVITY if category in found), None)
+
+
+def thread_key(mention: Mention) -> str:
+    """Names the conversation that a mention stands in, across platforms."""
+    return f"{mention.platform}:{mention.thread or mention.external_id}"
+
+
+def find_home(
+    open_incidents: Iterable[Incident],
+    mention: Mention,
+    assessment: Assessment,
+    copy_mark: str,
+    *,
+    quiet_time: timedelta,
+) -> Incident | None:
+    """The open incident that a mention belongs to: a copy, the same thread, or the same category and recent.
+
+    A comment thread under one of our own popular posts is one conversation only for the same category: else a
+    disclosure there would be absorbed into a grumble.
+    """
+    category = gravest(assessment.categories)
+    recent = [i for i in open_incidents if abs(mention.posted_at - i.last_seen_at) <= _reach(i, quiet_time)]
+    for incident in recent:
+        if copy_mark and any(is_copy(copy_mark, known) for known in incident.copies):
+            return incident
+    recent = [i for i in recent if i.state is not IncidentState.CLOSED]  # a closed one takes in copies only
+    for incident in recent:
+        if thread_key(mention) in incident.threads and incident.category in (category, *assessment.categories):
+            return incident
+    for incident in recent:
+        within = abs(mention.posted_at - incident.last_seen_at) <= quiet_time
+        alone = assessment.severity is Severity.CRISIS and category in DISTINCT
+        if within and category is not None and incident.category is category and not alone:
+            return incident
+    return None
+
+
+def _reach(incident: Incident, quiet_time: timedelta) -> timedelta:
+    """Copies and threads hold an incident together for longer than the category alone: three days."""
+    return max(quiet_time, timedelta(days=3))
+
+
+def matters(assessment: Assessment) -> bool:
+    """Whether a mention by itself opens or feeds an incident."""
+    return assessment.severity >= Severity.ALERT
+
+
+def absorb(
+    home: Incident | None,
+    mention: Mention,
+    assessment: Assessment,
+    copy_mark: str,
+    *,
+    new_id: str,
+    new_account: bool,
+    now: datetime,
+) -> Incident:
+    """``home`` grown by ``mention``, or a new incident.
+
+    A mention graver than its incident raises it. One of CRISIS level that joins an acknowledged incident
+    opens it again: nothing grave is absorbed in silence (settled questions, 5).
+    """
+    category = gravest(assessment.categories)
+    thread = thread_key(mention)
+    if home is None:
+        return Incident(
+            id=new_id,
+            category=category,
+            severity=assessment.severity,
+            state=IncidentState.OPEN,
+            opened_at=now,
+            last_seen_at=mention.posted_at,
+            mentions=1,
+            accounts=1 if new_account else 0,
+            platforms=(mention.platform,),
+            threads=(thread,),
+            copies=(copy_mark,) if copy_mark else (),
+            names_ceo=assessment.names_ceo,
+        )
+    is_repeat = copy_mark and any(is_copy(copy_mark, known) for known in home.copies)
+    worse = assessment.severity > home.severity
+    grave_news = assessment.severity is Severity.CRISIS and not is_repeat and thread not in home.threads
+    return replace(
+        home,
+        severity=max(home.severity, assessment.severity),
+        category=category if worse and category is not None else home.category,
+        state=IncidentState.OPEN if worse or grave_news else home.state,
+        last_seen_at=max(home.last_seen_at, mention.posted_at),
+        mentions=home.mentions + 1,
+        accounts=home.accounts + (1 if new_account else 0),
+        platforms=_with(home.platforms, mention.platform),
+        threads=_with(home.threads, thread)[-KEPT_MARKS:],
+        copies=home.copies if is_repeat or not copy_mark else (*home.copies, copy_mark)[-KEPT_MARKS:],
+        names_ceo=home.names_ceo or assessment.names_ceo,
+    )
+
+
+def _with(known: tuple[str, ...], new: str) -> tuple[str, ...]:
+    return known if new in known else (*known, new)

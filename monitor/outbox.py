@@ -1,0 +1,266 @@
+"""What is owed to whom: every alert is a row before it is a mail, written in the transaction that found it due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from alerts.model import MailKind, Recipient, Severity
+from monitor.escalation import ChainPolicy, Step, chain_step
+from monitor.keys import Keys
+from monitor.model import Incident, IncidentState
+from monitor.store.tables import AlertRow, IncidentRow, LogRow, PersonRow, ToldRow
+
+CHAIN = frozenset({"alert", "alert_update", "tip", "roundup"})
+"""Templates whose alerts fall away when the incident is acknowledged or closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where alerts are owed. Every method writes into the caller's transaction and commits nothing."""
+
+    people: Mapping[str, Recipient]
+    posters: tuple[Recipient, ...]
+    policy: ChainPolicy
+    keys: Keys
+
+    # ── who ─────────────────────────────────────────────────────────────────────────────────────
+
+    def person(self, session: Session, role: str) -> Recipient | None:
+        """The person in a role with what changed since the settings were written, or None."""
+        settled = self.people.get(role)
+        row = session.get(PersonRow, role)
+        if settled is None or row is None or row.away is None:
+            return settled
+        return Recipient(role, settled.name, settled.email, settled.phones, row.away, settled.platforms)
+
+    def is_refused(self, session: Session, role: str) -> bool:
+        """Whether the mail server refused this person's address for good."""
+        row = session.get(PersonRow, role)
+        return row is not None and row.refused_at is not None
+
+    def head(self, session: Session) -> Recipient:
+        """Who decides now: the CEO, or the Chair while the CEO is away (policy 6.4)."""
+        ceo, chair = self.person(session, "ceo"), self.person(session, "chair")
+        if ceo is None or (chair is not None and (ceo.away or self.is_refused(session, "ceo"))):
+            assert chair is not None
+            return chair
+        return ceo
+
+    # ── what ────────────────────────────────────────────────────────────────────────────────────
+
+    def owe(
+        self,
+        session: Session,
+        template: str,
+        kind: MailKind,
+        recipient: Recipient,
+        now: datetime,
+        *,
+        key: str = "",
+        incident: Incident | None = None,
+        severity: Severity = Severity.ROUTINE,
+        revision: int = 0,
+        facts: Mapping[str, Any] | None = None,
+        channel: str = "mail",
+        due_at: datetime | None = None,
+    ) -> str:
+        """Owe one message to one person; owing it twice is owing it once. Returns its id."""
+        incident_id = incident.id if incident else ""
+        alert_id = self.keys.digest(
+            "alert", template, incident_id, str(revision), recipient.role, recipient.email, channel, key
+        )[:40]
+        if session.get(AlertRow, alert_id) is None:
+            session.add(
+                AlertRow(
+                    id=alert_id,
+                    incident_id=incident_id or None,
+                    template=template,
+                    kind=kind.value,
+                    role=recipient.role,
+                    name=recipient.name,
+                    address=recipient.email,
+                    channel=channel,
+                    severity=int(incident.severity if incident else severity),
+                    revision=revision,
+                    facts=dict(facts or {}),
+                    made_at=now,
+                    retry_at=due_at or now,
+                )
+            )
+            session.flush()
+        return alert_id
+
+    def take_step(
+        self, session: Session, step: Step, incident: Incident, now: datetime, *, news: int | None = None
+    ) -> None:
+        """Carry out what ``escalation.decide`` found owed (takeover is the ledger's: ``monitor.takeovers``)."""
+        row = session.get_one(IncidentRow, incident.id)
+        if step is Step.TELL:
+            row.next_step = 0
+            self.advance(session, row, incident, now, news=news)
+        elif step is Step.UPDATE:
+            row.revision += 1
+            facts = {"told": incident.told, "news": news, "followup": row.revision}
+            for recipient, _ in self._chain(session, row, incident, now, step=0)[0]:
+                self.owe(
+                    session,
+                    "alert_update",
+                    MailKind.ALERT,
+                    recipient,
+                    now,
+                    incident=incident,
+                    revision=row.revision,
+                    facts=facts,
+                )
+            if incident.state is IncidentState.OPEN and row.next_step_at is None:
+                row.next_step = 1
+                row.next_step_at = self._chain(session, row, incident, now, step=0)[1]
+
+    def advance(
+        self, session: Session, row: IncidentRow, incident: Incident, now: datetime, *, news: int | None = None
+    ) -> None:
+        """Take the chain's next step for an open incident: tell, tell again, tell the Chair, be loud."""
+        owed, next_at = self._chain(session, row, incident, now, step=row.next_step)
+        row.revision += 1
+        template = "tip" if row.source == "tip" else "alert"
+        facts = {"step": row.next_step, "news": news, "followup": row.revision - 1}
+        for recipient, phones in owed:
+            self.owe(
+                session,
+                template,
+                MailKind.ALERT,
+                recipient,
+                now,
+                incident=incident,
+                revision=row.revision,
+                facts=facts,
+            )
+            if phones and recipient.phones:
+                self.owe(
+                    session,
+                    "phone",
+                    MailKind.ALERT,
+                    recipient,
+                    now,
+                    incident=incident,
+                    revision=row.revision,
+                    facts=facts,
+                    channel="phone",
+                )
+            note(session, incident.id, now, "Earshot", f"Owed to {recipient.name} ({ROLE_WORDS[recipient.role]}).")
+        row.next_step += 1
+        row.next_step_at = next_at
+
+    def _chain(
+        self, session: Session, row: IncidentRow, incident: Incident, now: datetime, *, step: int
+    ) -> tuple[list[tuple[Recipient, bool]], datetime | None]:
+        ceo, chair = self.person(session, "ceo"), self.person(session, "chair")
+        plan = chain_step(
+            step,
+            incident.severity,
+            opened_at=row.opened_at,
+            now=now,
+            ceo_away=ceo is None or ceo.away or self.is_refused(session, "ceo"),
+            names_ceo=incident.names_ceo,
+            has_chair=chair is not None,
+            policy=self.policy,
+        )
+        found = [(self.person(session, o.role), o.phones) for o in plan.owed]
+        return [(person, phones) for person, phones in found if person is not None], plan.next_at
+
+    def run_chains(self, session: Session, now: datetime) -> int:
+        """Take every step that has fallen due for incidents nobody has acknowledged. Returns how many."""
+        from monitor.intake import incident_of
+
+        due = session.scalars(
+            select(IncidentRow).where(
+                IncidentRow.next_step_at <= now,
+                IncidentRow.state == IncidentState.OPEN.value,
+                IncidentRow.history.is_(False),
+            )
+        ).all()
+        for row in due:
+            self.advance(session, row, incident_of(row), now)
+        return len(due)
+
+    def owe_unscored(
+        self, session: Session, platform: str, external_id: str, url: str, error: str, now: datetime
+    ) -> None:
+        """Tell the CEO and the operator that a mention could not be scored (reliability notes, 2.1)."""
+        facts = {"platform": platform, "url": url, "error": error}
+        for role in ("ceo", "operator"):
+            recipient = self.person(session, role)
+            if recipient is not None:
+                self.owe(
+                    session,
+                    "unscored",
+                    MailKind.ALERT,
+                    recipient,
+                    now,
+                    key=f"{platform}:{external_id}",
+                    severity=Severity.ALERT,
+                    facts=facts,
+                )
+
+    def owe_to_operator(
+        self,
+        session: Session,
+        template: str,
+        kind: MailKind,
+        now: datetime,
+        *,
+        key: str,
+        facts: Mapping[str, Any],
+        ceo_too: bool = False,
+    ) -> None:
+        """Owe something to the operator, or to the CEO where there is none."""
+        roles = ["operator", *(["ceo"] if ceo_too or "operator" not in self.people else [])]
+        for role in roles:
+            recipient = self.person(session, role)
+            if recipient is not None:
+                self.owe(session, template, kind, recipient, now, key=key, facts=facts)
+
+
+ROLE_WORDS = {
+    "ceo": "CEO",
+    "chair": "Chair of trustees",
+    "operator": "operator",
+    "poster": "poster",
+    "staff": "staff",
+}
+
+
+def note(session: Session, incident_id: str, now: datetime, who: str, what: str) -> None:
+    """Write into an incident's decision log. Our own words only."""
+    session.add(LogRow(incident_id=incident_id, at=now, who=who, what=what))
+
+
+def supersede(session: Session, incident_id: str, now: datetime) -> int:
+    """Let open chain alerts of an incident fall away: somebody has answered. Returns how many."""
+    result = session.execute(
+        update(AlertRow)
+        .where(
+            AlertRow.incident_id == incident_id,
+            AlertRow.template.in_([*CHAIN, "phone"]),
+            AlertRow.delivered_at.is_(None),
+            AlertRow.superseded_at.is_(None),
+            AlertRow.refused_at.is_(None),
+        )
+        .values(superseded_at=now)
+    )
+    return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+def say_once(session: Session, key: str, now: datetime) -> bool:
+    """True the first time a key is used: for what must be said once."""
+    if session.get(ToldRow, key) is not None:
+        return False
+    session.add(ToldRow(key=key, at=now))
+    session.flush()
+    return True

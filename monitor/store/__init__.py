@@ -1,0 +1,1 @@
+"""The memory: tables, transactions, migrations. State lives here and nowhere else."""

@@ -1,0 +1,137 @@
+"""Engines and transactions: WAL and BEGIN IMMEDIATE on SQLite, row locks and time-outs on PostgreSQL.
+
+The settings are those of the reliability notes, section 4; each was measured there.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+BUSY_TIMEOUT_MS = 10_000
+ATTEMPTS = 5
+
+
+class DatabaseUnreachable(Exception):
+    """The database did not answer; the message says what to look at, without the URL's password."""
+
+
+class Database:
+    """One database with one way to write and one way to read. Safe to share between threads."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        if self.is_sqlite:
+            Path(url.removeprefix("sqlite:///")).resolve().parent.mkdir(parents=True, exist_ok=True)
+        self.engine = _engine(url)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction that writes: begun at once, committed at the end, rolled back on any error."""
+        with self._sessions() as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that only reads; whatever was changed is rolled back."""
+        with self._sessions() as session:
+            session.connection(execution_options={"earshot_reads": True})
+            try:
+                yield session
+            finally:
+                session.rollback()
+
+    def in_transaction(self, work: Callable[[Session], T]) -> T:
+        """Do ``work`` in one transaction, and the whole of it again when the database was busy or went away."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self.write() as session:
+                    return work(session)
+            except DBAPIError as error:
+                if attempt == ATTEMPTS or not _passing(error):
+                    raise
+                log.warning("database busy, transaction begun again", extra={"attempt": attempt})
+                time.sleep(random.uniform(0.05, 0.2) * attempt)  # noqa: S311
+        raise AssertionError("unreachable")
+
+    def check(self) -> None:
+        """Raise ``DatabaseUnreachable`` when no answer comes."""
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(text("select 1"))
+        except DBAPIError as error:
+            raise DatabaseUnreachable(
+                f"The database did not answer ({type(error.orig).__name__}). "
+                "Check [store] url, and that the server runs or the folder is writable."
+            ) from None
+
+    def close(self) -> None:
+        """Close every connection; on SQLite after folding the write-ahead log into the file."""
+        if self.is_sqlite:
+            try:
+                with self.engine.connect() as connection:
+                    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            except DBAPIError:
+                log.warning("the write-ahead log was not folded in; it will be at the next start")
+        self.engine.dispose()
+
+
+def _passing(error: DBAPIError) -> bool:
+    if error.connection_invalidated or isinstance(error, OperationalError):
+        return True
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return state in {"40001", "40P01", "55P03", "57P01", "57P02", "57P03"}
+
+
+def _engine(url: str) -> Engine:
+    if url.startswith("sqlite"):
+        engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000})
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    options = "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000"
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=5,
+        max_overflow=10,
+        isolation_level="REPEATABLE READ",
+        connect_args={"options": options, "connect_timeout": 10},
+    )
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves (reliability notes, 0.2)
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "foreign_keys=ON",
+        "secure_delete=ON",
+        "trusted_schema=OFF",
+        "journal_size_limit=67108864",
+        "mmap_size=0",
+        "cache_size=-4000",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reads = connection.get_execution_options().get("earshot_reads")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
