@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 
@@ -10,10 +11,19 @@ class ConnectorError(Exception):
 
     ``what`` says in plain words what happened and ``do`` what a person should do; neither may hold a
     token, a URL with a query, or text from a post. ``code`` is the platform's own name for the fault.
+    ``spent`` is what was used of each bucket all the same; None when that is not known, and then the whole
+    reservation counts as spent.
     """
 
     def __init__(
-        self, what: str, do: str = "", *, code: str = "", retry_at: datetime | None = None, shape: str = ""
+        self,
+        what: str,
+        do: str = "",
+        *,
+        code: str = "",
+        retry_at: datetime | None = None,
+        shape: str = "",
+        spent: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(what)
         self.what = what
@@ -21,6 +31,7 @@ class ConnectorError(Exception):
         self.code = code
         self.retry_at = retry_at
         self.shape = shape
+        self.spent = spent
 
 
 class Unreachable(ConnectorError):
