@@ -40,14 +40,16 @@ class MailKind(StrEnum):
 class DeliveryFailed(Exception):
     """A message was not accepted. ``permanent``: never try this address again, go to the next person.
 
-    ``unclear`` is true when the message may have been accepted although no answer came.
+    ``unclear`` is true when the message may have been accepted although no answer came; ``operator`` when
+    only the operator can mend it (sign-in, certificate, sender address). ``why`` holds no secret and no address.
     """
 
-    def __init__(self, why: str, *, permanent: bool = False, unclear: bool = False) -> None:
+    def __init__(self, why: str, *, permanent: bool = False, unclear: bool = False, operator: bool = False) -> None:
         super().__init__(why)
         self.why = why
         self.permanent = permanent
         self.unclear = unclear
+        self.operator = operator
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,336 @@
+"""One letter, one SMTP conversation. A mail server that answers slowly, oddly or not at all is the usual case.
+
+``deliver`` is a plain function of plain values, so that the daemon can run it in a process that it may kill
+when a server drips (reliability notes, 2.3). It waits 30 s for each verb but ten minutes for the answer to the
+final dot, for there a shorter wait makes copies (RFC 1047).
+"""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import socket
+import ssl
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from email import policy
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from typing import Literal, Protocol
+
+from alerts.model import DeliveryFailed, Letter
+
+VERB_TIMEOUT = 30.0
+"""Seconds to wait for the answer to any verb."""
+DOT_TIMEOUT = 600.0
+"""Seconds to wait for the answer to the final dot (RFC 5321, 4.5.3.2.6)."""
+MAX_MAIL = 100_000
+"""Bytes of a mail apart from its picture; a longer one loses its HTML, then the end of its text."""
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_UNFOLDED = frozenset({"message-id", "in-reply-to", "references"})
+
+
+@dataclass(frozen=True, slots=True)
+class MailSettings:
+    """How mail leaves. ``sender`` is written ``from`` in the file: an address, or ``Earshot <address>``."""
+
+    host: str
+    sender: str = field(metadata={"key": "from"})
+    port: int = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: str = field(default="", repr=False, metadata={"secret": True})
+    ca_file: str = ""
+    """A file of certificates to trust instead of the system's, for a mail server with its own authority."""
+    reply_to: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.host or any(c.isspace() or not c.isprintable() for c in self.host):
+            raise ValueError("host: the mail server's name, such as smtp.charity.example")
+        if not 1 <= self.port <= 65535:
+            raise ValueError("port: a number from 1 to 65535, usually 587")
+        for key, value in (("from", self.sender), ("reply_to", self.reply_to)):
+            if (value or key == "from") and not _is_mailbox(value):
+                raise ValueError(f"{key}: an address such as earshot@charity.example")
+        if bool(self.username) != bool(self.password):
+            raise ValueError("username and password: both or neither")
+        if self.password and self.security == "none" and self.host not in _LOOPBACK:
+            raise ValueError('security: "starttls" or "tls", for a password may not travel in the clear')
+
+    @property
+    def address(self) -> str:
+        """The bare address that mails come from."""
+        return parseaddr(self.sender)[1]
+
+    @property
+    def domain(self) -> str:
+        """The domain that mails come from, which Message-IDs end in."""
+        return self.address.rpartition("@")[2]
+
+
+class Mailer(Protocol):
+    """What sends letters: ``deliver`` with its settings bound, or a fake."""
+
+    def __call__(self, letter: Letter, /) -> None: ...
+
+
+def deliver(settings: MailSettings, letter: Letter) -> None:
+    """Hand one letter to the mail server; returning means that the server has taken it.
+
+    Raises ``DeliveryFailed``: permanent when the recipient or the letter was refused with a 5xx, else temporary;
+    ``unclear`` when the line broke between the final dot and its answer. A fault at QUIT is no fault.
+    """
+    message = as_message(settings, letter)
+    recipient, unusual = _on_the_wire(letter.recipient_address)
+    with _session(settings) as smtp:
+        _mail_from(smtp, settings, unusual=unusual)
+        _rcpt_to(smtp, recipient)
+        _data(smtp, message.as_bytes(policy=_UTF8_POLICY if unusual else _POLICY))
+
+
+def probe(settings: MailSettings) -> str:
+    """Connect, secure, sign in, say goodbye, for the doctor: one sentence of what worked, else ``DeliveryFailed``."""
+    with _session(settings) as smtp:
+        code, _ = smtp.noop()
+        if code != 250:
+            raise DeliveryFailed(f"The mail server answered {code} to NOOP.")
+    how = {"starttls": "secured by STARTTLS", "tls": "secured by TLS", "none": "not encrypted"}[settings.security]
+    return f"connected to {settings.host}:{settings.port}, {how}{', signed in' if settings.username else ''}"
+
+
+def as_message(settings: MailSettings, letter: Letter) -> EmailMessage:
+    """The letter as it travels: text first, then HTML, the picture within the HTML; no hostile header survives."""
+    message = _compose(settings, letter, letter.text, letter.html)
+    if len(_size_without_picture(message)) > MAX_MAIL:
+        message = _compose(settings, letter, letter.text, "")
+    if len(_size_without_picture(message)) > MAX_MAIL:
+        message = _compose(settings, letter, letter.text[: MAX_MAIL // 5] + "\n\n(This mail was cut short.)\n", "")
+    return message
+
+
+def clean_header(value: str) -> str:
+    """One line without control, direction or invisible characters, safe as a header's value."""
+    kept = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in value)
+    return " ".join("".join(c for c in kept if unicodedata.category(c) not in {"Cf", "Cs", "Co"}).split())
+
+
+# ── the message ─────────────────────────────────────────────────────────────────────────────────
+
+
+class _Policy(policy.EmailPolicy):
+    """SMTP line ends, 7-bit bodies, and Message-IDs on one line: folded ones are encoded and no longer match."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        if name.lower() in _UNFOLDED:
+            return f"{name}: {value}\r\n".encode("ascii", "replace")
+        return super().fold_binary(name, value)
+
+
+_POLICY = _Policy(linesep="\r\n", cte_type="7bit", raise_on_defect=False)
+_UTF8_POLICY = _Policy(linesep="\r\n", cte_type="7bit", raise_on_defect=False, utf8=True)
+
+
+def _compose(settings: MailSettings, letter: Letter, text: str, html: str) -> EmailMessage:
+    message = EmailMessage(policy=_POLICY)
+    name, address = parseaddr(settings.sender)
+    message["From"] = _mailbox(name or "Earshot", address)
+    message["To"] = _mailbox(letter.recipient_name, letter.recipient_address)
+    if settings.reply_to:
+        message["Reply-To"] = _mailbox(*parseaddr(settings.reply_to))
+    message["Subject"] = clean_header(letter.subject)[:200]
+    message["Date"] = format_datetime(letter.sent_at)
+    message["Message-ID"] = clean_header(letter.message_id)
+    if letter.in_reply_to:
+        message["In-Reply-To"] = clean_header(letter.in_reply_to)
+        message["References"] = clean_header(letter.in_reply_to)
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Auto-Response-Suppress"] = "OOF, AutoReply"
+    message["X-Earshot-Kind"] = letter.kind.value
+    message["X-Earshot-Incident"] = clean_header(letter.incident) or "none"
+    message["X-Earshot-Severity"] = letter.severity.level if letter.severity is not None else "none"
+    message.set_content(_clean_body(text))
+    if html:
+        message.add_alternative(_clean_body(html), subtype="html")
+        if letter.picture is not None:
+            part = message.get_payload()[1]  # type: ignore[index]
+            part.add_related(letter.picture, "image", "png", cid="<picture>", disposition="inline")  # type: ignore[union-attr]
+    return message
+
+
+def _mailbox(name: str, address: str) -> Address:
+    return Address(display_name=clean_header(name)[:100], addr_spec=clean_header(address))
+
+
+def _is_mailbox(value: str) -> bool:
+    name, address = parseaddr(value)
+    if not value.isprintable() or address.count("@") != 1 or any(c.isspace() for c in address):
+        return False
+    try:
+        Address(display_name=name, addr_spec=address)
+    except (ValueError, IndexError):
+        return False
+    return all(address.split("@"))
+
+
+def _clean_body(text: str) -> str:
+    """Text without NUL and its kin, and without halves of characters, which no mail may carry."""
+    kept = "".join(c if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs"} else "�" for c in _lines(text))
+    return kept if kept.endswith("\n") else kept + "\n"
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _size_without_picture(message: EmailMessage) -> bytes:
+    return b"".join(
+        part.as_bytes() for part in message.walk() if part.get_content_maintype() not in {"image", "multipart"}
+    )
+
+
+def _on_the_wire(address: str) -> tuple[str, bool]:
+    """The address for RCPT: the domain in ASCII, and whether what is left needs SMTPUTF8."""
+    local, _, domain = address.rpartition("@")
+    with suppress(UnicodeError):
+        domain = domain.encode("idna").decode("ascii")
+    wire = f"{local}@{domain}"
+    if any(c in wire for c in "<>") or any(c.isspace() or not c.isprintable() for c in wire):
+        raise DeliveryFailed("The recipient's address is not an address.", permanent=True)
+    return wire, not wire.isascii()
+
+
+# ── the conversation ────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def _session(settings: MailSettings) -> Iterator[smtplib.SMTP]:
+    """A secured, signed-in line. Its faults leave as ``DeliveryFailed``; whether QUIT is heard does not matter."""
+    smtp: smtplib.SMTP | None = None
+    try:
+        smtp = _connect(settings)
+        _secure(smtp, settings)
+        yield smtp
+        with suppress(smtplib.SMTPException, OSError):
+            smtp.quit()
+    except DeliveryFailed:
+        raise
+    except (smtplib.SMTPException, OSError) as error:
+        raise DeliveryFailed(_say(error), operator=isinstance(error, ssl.SSLCertVerificationError)) from None
+    finally:
+        if smtp is not None:
+            smtp.close()
+
+
+def _connect(settings: MailSettings) -> smtplib.SMTP:
+    if settings.security == "tls":
+        return smtplib.SMTP_SSL(
+            settings.host, settings.port, local_hostname="localhost", timeout=VERB_TIMEOUT, context=_context(settings)
+        )
+    return smtplib.SMTP(settings.host, settings.port, local_hostname="localhost", timeout=VERB_TIMEOUT)
+
+
+def _secure(smtp: smtplib.SMTP, settings: MailSettings) -> None:
+    assert smtp.sock is not None
+    # An address literal is what a host without a name of its own says (RFC 5321, 4.1.3); getfqdn may hang on DNS.
+    here = smtp.sock.getsockname()[0]
+    smtp.local_hostname = f"[IPv6:{here}]" if ":" in here else f"[{here}]"
+    smtp.ehlo_or_helo_if_needed()
+    if settings.security == "starttls":
+        try:
+            smtp.starttls(context=_context(settings))
+        except (smtplib.SMTPNotSupportedError, smtplib.SMTPResponseException):
+            raise DeliveryFailed(
+                "The mail server does not offer STARTTLS, and nothing is sent in the clear.", operator=True
+            ) from None
+        smtp.ehlo_or_helo_if_needed()
+    if settings.username:
+        _sign_in(smtp, settings)
+
+
+def _sign_in(smtp: smtplib.SMTP, settings: MailSettings) -> None:
+    try:
+        smtp.login(settings.username, settings.password)
+    except smtplib.SMTPNotSupportedError:
+        raise DeliveryFailed("The mail server offers no way to sign in that we know.", operator=True) from None
+    except smtplib.SMTPAuthenticationError as error:
+        raise DeliveryFailed(
+            f"The mail server refused the username or the password ({_code(error.smtp_code, error.smtp_error)}).",
+            operator=True,
+        ) from None
+
+
+def _context(settings: MailSettings) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.ca_file or None)
+    except (OSError, ssl.SSLError):
+        raise DeliveryFailed("The file mail.ca_file cannot be used as certificates.", operator=True) from None
+
+
+def _mail_from(smtp: smtplib.SMTP, settings: MailSettings, *, unusual: bool) -> None:
+    if unusual and not smtp.has_extn("smtputf8"):
+        raise DeliveryFailed("The mail server cannot send to an address with such letters.", permanent=True)
+    sender, sender_unusual = _on_the_wire(settings.address)
+    options = ["SMTPUTF8"] if unusual or sender_unusual else []
+    if options:
+        smtp.command_encoding = "utf-8"
+    code, text = smtp.mail(sender, options)
+    if code != 250:
+        # The sender is the same for everybody: refusing it says nothing about this person's address, so the
+        # letter waits for the operator instead of being given up.
+        raise DeliveryFailed(f"The mail server refused our sender address ({_code(code, text)}).", operator=code >= 500)
+
+
+def _rcpt_to(smtp: smtplib.SMTP, recipient: str) -> None:
+    code, text = smtp.rcpt(recipient)
+    if code not in (250, 251):
+        raise DeliveryFailed(f"The mail server refused the recipient ({_code(code, text)}).", permanent=code >= 500)
+
+
+def _data(smtp: smtplib.SMTP, content: bytes) -> None:
+    code, text = smtp.docmd("DATA")
+    if code != 354:
+        raise DeliveryFailed(f"The mail server would not take the letter ({_code(code, text)}).", permanent=code >= 500)
+    stuffed = re.sub(rb"(?m)^\.", b"..", content)
+    smtp.send(stuffed + (b"" if stuffed.endswith(b"\r\n") else b"\r\n") + b".\r\n")
+    assert smtp.sock is not None
+    smtp.sock.settimeout(DOT_TIMEOUT)
+    try:
+        code, text = smtp.getreply()
+    except (smtplib.SMTPException, OSError):
+        raise DeliveryFailed("The line broke before the mail server said whether it took it.", unclear=True) from None
+    finally:
+        if smtp.sock is not None:
+            smtp.sock.settimeout(VERB_TIMEOUT)
+    if code != 250:
+        raise DeliveryFailed(f"The mail server refused the letter ({_code(code, text)}).", permanent=code >= 500)
+
+
+def _code(code: int, text: bytes | str) -> str:
+    """The reply's numbers alone: its words may hold addresses or worse."""
+    words = text.decode("ascii", "replace") if isinstance(text, bytes) else text
+    match = re.match(r"[245]\.\d{1,3}\.\d{1,3}", words)
+    return f"{code} {match[0]}" if match else str(code)
+
+
+def _say(error: Exception) -> str:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return "The mail server's certificate is not trusted."
+        case ssl.SSLError():
+            return "The secured line to the mail server failed; is the security setting right for this port?"
+        case TimeoutError():
+            return "The mail server did not answer in time."
+        case socket.gaierror():
+            return "The mail server's name was not found."
+        case ConnectionRefusedError():
+            return "The mail server refused the connection."
+        case smtplib.SMTPResponseException():
+            return f"The mail server answered {_code(error.smtp_code, error.smtp_error)}."
+        case smtplib.SMTPServerDisconnected():
+            return "The mail server closed the line."
+        case _:
+            return f"The mail server could not be reached ({type(error).__name__})."
