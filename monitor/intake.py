@@ -258,7 +258,7 @@ class Intake:
         mention, assessment = entry.mention, entry.assessment
         assert assessment is not None
         if mention.kind is Kind.OWN_POST and takeovers.is_breach(takeover, mention) and not row.history:
-            self.desk.owe_breach(session, row, takeover, now)
+            self.desk.owe_breach(session, row.id, row.platform, takeover.holder, now)
             taken.breaches += 1
         home = open_incidents.get(row.incident_id or "") or find_home(
             open_incidents.values(), mention, assessment, entry.mark, quiet_time=self.quiet_time

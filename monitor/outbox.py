@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
@@ -28,6 +28,10 @@ class Desk:
     posters: tuple[Recipient, ...]
     policy: ChainPolicy
     keys: Keys
+    begins_by_itself: bool = False
+    """Whether takeover may begin without a person (``[takeover] begin_by_itself``)."""
+    report_every: timedelta = timedelta()
+    """How often the holder of a takeover gets a situation report; 0 for never."""
 
     # ── who ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -188,6 +192,22 @@ class Desk:
         for row in due:
             self.advance(session, row, incident_of(row), now)
         return len(due)
+
+    def owe_breach(self, session: Session, mention_id: int, platform: str, holder: str, now: datetime) -> None:
+        """Tell the holder, and the other of CEO and Chair, that our account posted during a takeover (policy 4.16)."""
+        for role in ("ceo", "chair"):
+            recipient = self.person(session, role)
+            if recipient is not None and (role == holder or role == "ceo"):
+                self.owe(
+                    session,
+                    "breach",
+                    MailKind.BREACH,
+                    recipient,
+                    now,
+                    key=str(mention_id),
+                    severity=Severity.CRISIS,
+                    facts={"mention": mention_id, "platform": platform},
+                )
 
     def owe_unscored(
         self, session: Session, platform: str, external_id: str, url: str, error: str, now: datetime

@@ -96,11 +96,14 @@ class Poller:
 
         def work(session: Session) -> None:
             now = self.clock()
+            for known in session.scalars(select(PlatformRow)):
+                known.in_use = known.name in stations
             for name, station in stations.items():
                 row = session.get(PlatformRow, name)
                 if row is None:
                     row = PlatformRow(name=name, due_at=now, failures=0, error="", suspect="", gap="")
                     session.add(row)
+                row.in_use = True
                 row.never_shows = list(station.platform.never_shows) or list(row.never_shows or [])
                 limited = row.error_class == RateLimited.__name__ and row.retry_at is not None and row.retry_at > now
                 row.due_at = row.retry_at if limited and row.retry_at is not None else now
@@ -111,7 +114,11 @@ class Poller:
         """The platforms whose time has come, longest waiting first."""
         with self.database.read() as session:
             return list(
-                session.scalars(select(PlatformRow.name).where(PlatformRow.due_at <= now).order_by(PlatformRow.due_at))
+                session.scalars(
+                    select(PlatformRow.name)
+                    .where(PlatformRow.in_use.is_(True), PlatformRow.due_at <= now)
+                    .order_by(PlatformRow.due_at)
+                )
             )
 
     def poll(self, station: Station) -> Taken:

@@ -1,178 +1,119 @@
 """A small model that has read more than the rules: levels, categories and the nearest labelled posts.
 
 Two models read the same rendering of a post: a quantised transformer where ``onnxruntime`` is installed, and
-a linear one in plain Python where it is not. Both were trained by ``training/train.py``; ``config/model/card.md``
+a linear one in plain Python where it is not. Both are trained by ``training/train.py``; ``config/model/card.md``
 says on what, and how well they do. Judging is pure: the same post gives the same reading, whatever was read
 before or beside it.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
+import hashlib
+import importlib.util
+import json
+import logging
 from collections.abc import Sequence
-from functools import lru_cache
-from itertools import pairwise
-from zlib import crc32
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
-from connectors.model import Kind, Mention
+from connectors.model import Mention
+from monitor.data import resource
+from monitor.model import Category
 
-US = "our charity"
-"""What stands in a rendering for any name of the organisation, so that the model serves every organisation."""
+log = logging.getLogger(__name__)
 
-_HEAD, _TAIL = 900, 600
-_FAR, _VERY_FAR = 10_000, 100_000
-_LINK = re.compile(r"(?:https?://|www\.)([^\s/]+)\S*", re.IGNORECASE)
-_STARS = re.compile("[★⭐]+")
-_RUN = re.compile(r"(.)\1{3,}", re.DOTALL)
-_STRAIGHT = str.maketrans({"‘": "'", "’": "'", "‛": "'", "“": '"', "”": '"', "„": '"', "…": "...", "–": "-", "—": "-"})
-_INVISIBLE = frozenset({"Cf", "Co", "Cs"})
-_PICTURES = frozenset({"So", "Sk"})
-_EMOJI_NAMED = 6
-MAX_TOKENS = 160
-SLOTS = 1 << 17
-_LONGEST_WORD = 100
-_WORDS_REMEMBERED = 20_000
-_WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
+Which = Literal["auto", "transformer", "linear"]
+Levels = tuple[float, float, float, float]
 
 
-def rendering(post: Mention, names: Sequence[str]) -> str:
-    """What a model reads of ``post``: where it stands, how far it carries, then its text in plain signs.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a model makes of a post.
 
-    ``names`` are those of the organisation (name, aliases, handles); each is replaced by ``US``. Emoji are
-    spelt out, because the vocabulary has none. Length is capped before anything else is done.
-    """
-    return f"{place(post, names)} : {plain(post.text or '', names)}"
-
-
-def place(post: Mention, names: Sequence[str]) -> str:
-    """The platform, the kind and the reach of ``post``, in words."""
-    words = [post.platform, "our own post" if post.kind is Kind.OWN_POST else post.kind.value]
-    author = post.author
-    followers = (author.followers if author else None) or 0
-    shares = post.shares or 0
-    if followers >= _VERY_FAR or shares >= 1000:
-        words.append("very far reach")
-    elif followers >= _FAR or shares >= 100:
-        words.append("far reach")
-    if post.kind is not Kind.OWN_POST and author and _names_us(f"{author.name or ''} {author.handle or ''}", names):
-        words.append("under our name")
-    return " ".join(words)
-
-
-def plain(text: str, names: Sequence[str]) -> str:
-    """``text`` capped to head and tail, its signs made plain, our names replaced, its links cut to their hosts."""
-    if len(text) > _HEAD + _TAIL:
-        text = f"{text[:_HEAD]} ... {text[-_TAIL:]}"
-    text = unicodedata.normalize("NFKC", text.translate(_STRAIGHT))[: 2 * (_HEAD + _TAIL)]
-    text = _LINK.sub(r"link \1", text)
-    text = _emoji_spelt(_STARS.sub(lambda stars: f" {len(stars[0])} stars ", text))
-    text = _our_names(tuple(names)).sub(US, text)
-    return " ".join(_RUN.sub(r"\1\1\1", text).split())
-
-
-def _names_us(name: str, names: Sequence[str]) -> bool:
-    squeezed = re.sub(r"[\W_]+", "", name).casefold()
-    return any(len(own) > 3 and own in squeezed for own in (re.sub(r"[\W_]+", "", n).casefold() for n in names))
-
-
-@lru_cache(maxsize=8)
-def _our_names(names: tuple[str, ...]) -> re.Pattern[str]:
-    longest_first = sorted({name for name in names if name.strip()}, key=len, reverse=True)
-    if not longest_first:
-        return re.compile(r"(?!)")
-    return re.compile(r"(?<!\w)(?:" + "|".join(re.escape(name) for name in longest_first) + r")(?!\w)", re.IGNORECASE)
-
-
-def _emoji_spelt(text: str) -> str:
-    if text.isascii():
-        return text
-    seen: set[str] = set()
-    parts: list[str] = []
-    for sign in text:
-        kind = unicodedata.category(sign) if sign > "\x7f" else "L"
-        if kind in _INVISIBLE or sign == "\ufe0f":
-            continue
-        if kind not in _PICTURES or sign < "\u2000":
-            parts.append(sign)
-        elif sign not in seen and len(seen) < _EMOJI_NAMED:
-            seen.add(sign)
-            parts.append(f" {unicodedata.name(sign, 'sign').lower()} ")
-    return "".join(parts)
-
-
-class WordPieces:
-    """The tokens of a BERT vocabulary, uncased: lower case, accents off, longest pieces first.
-
-    Written out because the usual package costs three times the memory and a compiled wheel. Words met before
-    are remembered, up to a bound.
+    ``levels`` are the probabilities of routine, watch, alert and crisis, calibrated, summing to 1; ``categories``
+    the probability of each category by itself; ``nearest`` says in short words what the nearest labelled posts
+    were ("child left alone at the door"), nearest first, empty where none is near.
     """
 
-    def __init__(self, vocabulary: Sequence[str], most: int = MAX_TOKENS) -> None:
-        self._ids = {piece: index for index, piece in enumerate(vocabulary)}
-        self._most = most
-        self._known: dict[str, tuple[int, ...]] = {}
-        self._unknown, self._first, self._last = (self._ids[name] for name in ("[UNK]", "[CLS]", "[SEP]"))
-
-    def ids(self, text: str) -> list[int]:
-        """The token ids of ``text`` between the two end tokens; of a long text, the head and the tail."""
-        found: list[int] = []
-        for word in _WORD.findall(_unaccented(text)):
-            found += self._known.get(word) or self._pieces(word)
-        room = self._most - 2
-        if len(found) > room:
-            head = room * 2 // 3
-            found = found[:head] + found[head - room :]
-        return [self._first, *found, self._last]
-
-    def _pieces(self, word: str) -> tuple[int, ...]:
-        pieces = self._split(word)
-        if len(self._known) < _WORDS_REMEMBERED:
-            self._known[word] = pieces
-        return pieces
-
-    def _split(self, word: str) -> tuple[int, ...]:
-        if len(word) > _LONGEST_WORD:
-            return (self._unknown,)
-        pieces: list[int] = []
-        start = 0
-        while start < len(word):
-            prefix = "##" if start else ""
-            for end in range(len(word), start, -1):
-                piece = self._ids.get(prefix + word[start:end])
-                if piece is not None:
-                    pieces.append(piece)
-                    start = end
-                    break
-            else:
-                return (self._unknown,)
-        return tuple(pieces)
+    levels: Levels
+    categories: dict[Category, float]
+    nearest: tuple[str, ...] = ()
 
 
-def _unaccented(text: str) -> str:
-    if text.isascii():
-        return text.lower()
-    apart = unicodedata.normalize("NFD", text.lower())
-    return "".join(sign for sign in apart if unicodedata.category(sign) != "Mn")
+class Reader(Protocol):
+    """A model that reads posts."""
+
+    @property
+    def name(self) -> str:
+        """``transformer`` or ``linear``."""
+        ...
+
+    def read(self, posts: Sequence[Mention], names: Sequence[str]) -> list[Reading]:
+        """A reading of each post, in order. ``names`` are those of the organisation: name, aliases, handles."""
+        ...
 
 
-def words_of(text: str) -> list[str]:
-    """The words and signs of a rendering, lower case, accents off."""
-    return _WORD.findall(_unaccented(text))
+class ModelRefused(Exception):
+    """A model file is missing, or is not the file that was shipped; the message names it and says what to do."""
 
 
-def slots_of_word(word: str) -> list[int]:
-    """Where the parts of ``word`` (three to five signs, with its ends marked) stand in the linear model's table."""
-    marked = f"<{word[:_LONGEST_WORD]}>"
-    return [
-        crc32(marked[at : at + size].encode()) % SLOTS
-        for size in (3, 4, 5)
-        for at in range(max(1, len(marked) - size + 1))
-    ]
+def load(which: Which = "auto", folder: Path | None = None) -> Reader | None:
+    """The reader asked for, or the linear one where the transformer cannot run, or None where neither can.
+
+    ``auto`` takes the transformer when ``onnxruntime`` is installed. A file that is not the one shipped is
+    refused with a warning that names it. ``folder`` is ``config/model`` unless a test says otherwise.
+    """
+    try:
+        place = folder or resource("model")
+    except FileNotFoundError:
+        log.warning("the learned scorer is missing: config/model is not there; install Earshot again")
+        return None
+    if which != "linear" and _can_run_transformer(which):
+        try:
+            return _transformer(place)
+        except ModelRefused as refused:
+            log.warning("%s; judging with the linear model instead", refused)
+    try:
+        return _linear(place)
+    except ModelRefused as refused:
+        log.warning("%s; judging by rules alone", refused)
+        return None
 
 
-def slots_of_phrases(words: Sequence[str]) -> list[int]:
-    """Where single words and pairs of neighbours stand in the linear model's table."""
-    singles = [crc32(f"w {word}".encode()) % SLOTS for word in words]
-    pairs = [crc32(f"{first} {second}".encode()) % SLOTS for first, second in pairwise(words)]
-    return singles + pairs
+def shipped(folder: Path, name: str) -> bytes:
+    """The file ``name`` of ``folder``, checked against ``SHA256SUMS``. Raises ModelRefused."""
+    try:
+        sums = dict(reversed(line.split()) for line in (folder / "SHA256SUMS").read_text("ascii").splitlines())
+        data = (folder / name).read_bytes()
+    except (OSError, ValueError) as error:
+        raise ModelRefused(f"model file {name} cannot be read ({type(error).__name__}); install Earshot again") from None
+    if hashlib.sha256(data).hexdigest() != sums.get(name):
+        raise ModelRefused(f"model file {name} is not the one that was shipped (its SHA-256 differs); install again")
+    return data
+
+
+def numbers(folder: Path) -> dict[str, Any]:
+    """The temperatures, shares and shapes that go with the weights. Raises ModelRefused."""
+    found: dict[str, Any] = json.loads(shipped(folder, "numbers.json"))
+    return found
+
+
+def _can_run_transformer(which: Which) -> bool:
+    if importlib.util.find_spec("onnxruntime") is not None and importlib.util.find_spec("numpy") is not None:
+        return True
+    if which == "transformer":
+        log.warning('the transformer needs onnxruntime (pip install "earshot[model]"); judging with the linear model')
+    return False
+
+
+def _transformer(folder: Path) -> Reader:
+    from monitor.scoring.transformer import load_transformer
+
+    return load_transformer(folder)
+
+
+def _linear(folder: Path) -> Reader:
+    from monitor.scoring.linear import load_linear
+
+    return load_linear(folder)

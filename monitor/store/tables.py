@@ -167,6 +167,8 @@ class IncidentRow(Base):
     """What opened it: mention, tip, volume, mood, drill."""
     summary: Mapped[str] = mapped_column(default="")
     """Our own words (a tip, a rising volume); never a third party's."""
+    tip_link: Mapped[str] = mapped_column(default="")
+    """The link that a tip came with; shown, never fetched."""
     next_step: Mapped[int] = mapped_column(default=0)
     next_step_at: Mapped[datetime | None]
     acknowledged_at: Mapped[datetime | None]
@@ -227,6 +229,8 @@ class AlertRow(Base):
     made_at: Mapped[datetime]
     retry_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
+    claimed: Mapped[bool] = mapped_column(default=False)
+    """Whether a sender has it now; a daemon that starts frees what a dead one had claimed."""
     bundle: Mapped[str] = mapped_column(String(64), default="")
     """Alerts of one bundle leave as one round-up."""
     delivered_at: Mapped[datetime | None]
@@ -242,6 +246,8 @@ class PlatformRow(Base):
     __tablename__ = "platform"
 
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    in_use: Mapped[bool] = mapped_column(default=True)
+    """Whether the settings have a table for it; a platform taken out keeps its place for a later return."""
     cursor: Mapped[str | None]
     due_at: Mapped[datetime]
     polled_at: Mapped[datetime | None]

@@ -1,0 +1,234 @@
+"""What people do about an incident: acknowledge, say "not a problem", note, close, tip. Shared by the links in mails,
+the pages and the command line, so that each is one thing in one place. The caller owns the transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alerts.model import MailKind, Severity
+from alerts.takeover import State
+from connectors.model import clean_text
+from monitor import takeovers
+from monitor.escalation import may_be_closed_by_link
+from monitor.intake import incident_of, new_incident_id
+from monitor.keys import Keys
+from monitor.model import IncidentState
+from monitor.outbox import ROLE_WORDS, Desk, note, supersede
+from monitor.store.tables import FeedbackRow, IncidentRow, MentionRow, PersonRow
+
+MAX_WORDS = 2_000
+"""Characters of a note, a reason or a tip that are kept."""
+
+
+class NotAllowed(Exception):
+    """This person may not do this to this incident; the message says why and what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a role (ceo, chair, operator, poster, staff) and a name for the log."""
+
+    role: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({ROLE_WORDS.get(self.role, self.role)})"
+
+
+DECIDERS = frozenset({"ceo", "chair"})
+"""Roles that acknowledge, close and begin takeover (policy 4.16, 6.4)."""
+
+
+def own_words(text: str) -> str:
+    """A person's own note, made safe and cut to ``MAX_WORDS``."""
+    return clean_text(text).strip()[:MAX_WORDS]
+
+
+def incident_row(session: Session, incident_id: str) -> IncidentRow:
+    """The incident; raises ``NotAllowed`` in plain words when there is none of that name."""
+    row = session.get(IncidentRow, incident_id)
+    if row is None:
+        raise NotAllowed(f"There is no incident {incident_id[:20]}.")
+    return row
+
+
+def acknowledge(session: Session, incident_id: str, actor: Actor, now: datetime) -> bool:
+    """Somebody has seen it and takes care: reminders stop. False when it was acknowledged or closed already."""
+    row = incident_row(session, incident_id)
+    _refuse_if_named(row, actor)
+    if row.state != IncidentState.OPEN.value:
+        return False
+    row.state = IncidentState.ACKNOWLEDGED.value
+    row.acknowledged_at, row.acknowledged_by = now, str(actor)
+    row.next_step_at = None
+    supersede(session, row.id, now)
+    note(session, row.id, now, str(actor), "Acknowledged.")
+    return True
+
+
+def calm(session: Session, desk: Desk, incident_id: str, actor: Actor, reason: str, now: datetime) -> str:
+    """"Not a problem": closes an ALERT; for CRISIS, safeguarding and self-harm it only stops reminders and tells
+    the Chair (settled questions, 5). Returns ``closed``, ``quiet`` or ``already``. Raises ``NotAllowed``.
+    """
+    row = incident_row(session, incident_id)
+    _refuse_if_named(row, actor)
+    if row.state == IncidentState.CLOSED.value:
+        return "already"
+    incident = incident_of(row)
+    feedback(session, row, actor, "not a problem", reason, now)
+    supersede(session, row.id, now)
+    row.next_step_at = None
+    row.verdict = "not a problem"
+    if may_be_closed_by_link(incident):
+        _close(session, row, actor, now, desk)
+        note(session, row.id, now, str(actor), f"Not a problem: {own_words(reason) or 'no reason given'}. Closed.")
+        return "closed"
+    if row.state == IncidentState.OPEN.value:
+        row.state = IncidentState.ACKNOWLEDGED.value
+        row.acknowledged_at, row.acknowledged_by = now, str(actor)
+    note(session, row.id, now, str(actor), f"Not a problem: {own_words(reason) or 'no reason given'}. Stays open.")
+    chair = desk.person(session, "chair")
+    if chair is not None and actor.role != "chair":
+        row.revision += 1
+        facts = {"calmed_by": str(actor), "reason": own_words(reason), "followup": row.revision}
+        desk.owe(
+            session, "alert_update", MailKind.ALERT, chair, now, incident=incident, revision=row.revision, facts=facts
+        )
+    return "quiet"
+
+
+def close(session: Session, desk: Desk, incident_id: str, actor: Actor, reason: str, now: datetime) -> bool:
+    """Close an incident with a reason, after the registers were answered (the page sees to that)."""
+    row = incident_row(session, incident_id)
+    _refuse_if_named(row, actor)
+    if actor.role not in DECIDERS:
+        raise NotAllowed("Only the CEO or the Chair closes an incident.")
+    if row.state == IncidentState.CLOSED.value:
+        return False
+    supersede(session, row.id, now)
+    _close(session, row, actor, now, desk)
+    note(session, row.id, now, str(actor), f"Closed: {own_words(reason)}")
+    return True
+
+
+def hand_to_chair(session: Session, desk: Desk, incident_id: str, actor: Actor, now: datetime) -> None:
+    """The Chair decides from here (policy 6.4): tells the Chair at once. Raises ``NotAllowed`` without a Chair."""
+    row = incident_row(session, incident_id)
+    chair = desk.person(session, "chair")
+    if chair is None:
+        raise NotAllowed("The settings name no Chair. Add [people.chair].")
+    row.revision += 1
+    facts = {"handed_by": str(actor), "followup": row.revision - 1}
+    desk.owe(
+        session, "alert", MailKind.ALERT, chair, now, incident=incident_of(row), revision=row.revision, facts=facts
+    )
+    note(session, row.id, now, str(actor), f"Handed to {chair.name} ({ROLE_WORDS['chair']}).")
+
+
+def add_note(session: Session, incident_id: str, actor: Actor, words: str, now: datetime) -> None:
+    """Write into the decision log, in our own words. Raises ``NotAllowed`` for an empty note."""
+    row = incident_row(session, incident_id)
+    text = own_words(words)
+    if not text:
+        raise NotAllowed("An empty note says nothing; write what was decided or found out.")
+    note(session, row.id, now, str(actor), text)
+
+
+def tip(
+    session: Session, desk: Desk, keys: Keys, *, words: str, link: str, by: str, now: datetime, drill: bool = False
+) -> IncidentRow:
+    """Somebody tells the CEO (policy 4.17): always an alert, at once, never waiting for the scorer.
+
+    ``words`` are the tipster's own. Raises ``NotAllowed`` when neither words nor a link were given.
+    """
+    said, url = own_words(words), own_words(link)[:500]
+    if not said and not url:
+        raise NotAllowed("Say what worries you, or paste the link of the post; best both.")
+    row = IncidentRow(
+        id=new_incident_id(),
+        category=None,
+        severity=int(Severity.ALERT),
+        state=IncidentState.OPEN.value,
+        opened_at=now,
+        last_seen_at=now,
+        mentions=1,
+        told=1,
+        source="tip",
+        summary=said,
+        tip_link=url,
+        salt=keys.digest("tip", now.isoformat())[:16],
+        drill=drill,
+    )
+    session.add(row)
+    session.flush()
+    note(session, row.id, now, by or "Somebody", "Told the CEO about this.")
+    desk.advance(session, row, incident_of(row), now)
+    return row
+
+
+def missed(session: Session, mention_id: int, actor: Actor, reason: str, now: datetime) -> None:
+    """"You should have told me": kept with the rules that spoke, to measure what is missed here."""
+    mention = session.get(MentionRow, mention_id)
+    if mention is None:
+        raise NotAllowed("That mention is no longer kept.")
+    session.add(
+        FeedbackRow(
+            at=now,
+            who=actor.role,
+            mention_id=mention_id,
+            incident_id=mention.incident_id,
+            verdict="should have told me",
+            reason=own_words(reason),
+            rules=[signal.get("rule") for signal in mention.signals],
+        )
+    )
+
+
+def feedback(session: Session, row: IncidentRow, actor: Actor, verdict: str, reason: str, now: datetime) -> None:
+    """Keep a verdict on an incident with the rules that had spoken and the marks of its posts (issue of learning)."""
+    rules = {
+        signal.get("rule")
+        for mention in session.scalars(select(MentionRow).where(MentionRow.incident_id == row.id).limit(50))
+        for signal in mention.signals
+    }
+    session.add(
+        FeedbackRow(
+            at=now,
+            who=actor.role,
+            incident_id=row.id,
+            verdict=verdict,
+            reason=own_words(reason),
+            rules=sorted(rule for rule in rules if rule),
+            fingerprint="\n".join(str(mark) for mark in row.copies)[:20_000],
+        )
+    )
+
+
+def set_away(session: Session, role: str, away: bool, now: datetime) -> None:
+    """Mark the CEO or the Chair away or back; while the CEO is away the Chair is told at once (policy 6.4)."""
+    row = session.get(PersonRow, role)
+    if row is None:
+        row = PersonRow(role=role, changed_at=now)
+        session.add(row)
+    row.away, row.changed_at = away, now
+    if not away:
+        row.refused_at = None
+
+
+def _close(session: Session, row: IncidentRow, actor: Actor, now: datetime, desk: Desk) -> None:
+    row.state = IncidentState.CLOSED.value
+    row.closed_at, row.closed_by = now, str(actor)
+    row.next_step_at = None
+    takeover = takeovers.current(session)
+    if takeover.state is State.PROPOSED and takeover.incident == row.id:
+        takeovers.end(session, desk, by=str(actor), reason=f"Incident {row.id} was closed.", now=now)
+
+
+def _refuse_if_named(row: IncidentRow, actor: Actor) -> None:
+    if row.names_ceo and actor.role == "ceo":
+        raise NotAllowed("This incident names the CEO, so the Chair decides about it.")

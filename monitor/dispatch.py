@@ -1,0 +1,301 @@
+"""From the outbox to the inbox: claim, compose, send, then mark. No crash at any instant loses an alert.
+
+Claiming pushes ``retry_at`` ahead in a short transaction; composing and sending run outside any. A second copy
+can only come where a reply or a mark was cut off, and then it carries the same Message-ID.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm import Session
+
+from alerts import phone
+from alerts.mailer import MailSettings, deliver
+from alerts.model import DeliveryFailed, Letter, MailKind, Severity
+from monitor.clock import Clock
+from monitor.intake import incident_of
+from monitor.model import IncidentState
+from monitor.notices import House, letter_for
+from monitor.outbox import CHAIN, ROLE_WORDS, Desk, note
+from monitor.poll import Runner
+from monitor.store.database import Database
+from monitor.store.tables import AlertRow, IncidentRow, PersonRow
+from monitor.workers import DeadlineExceeded, WorkFailed
+
+log = logging.getLogger(__name__)
+
+DEADLINE = timedelta(seconds=690)
+"""Total time of one delivery: 600 s for the reply after the final dot (RFC 5321), and the verbs before it."""
+
+LEASE = DEADLINE + timedelta(seconds=30)
+"""A claimed alert falls due again by itself after this, should the sender die without the daemon noticing."""
+
+GAPS = tuple(timedelta(seconds=s) for s in (10, 30, 60, 120, 300, 600, 900))
+"""Waiting times between tries; the last one repeats (reliability notes, 2.3)."""
+
+GIVE_UP_AFTER = timedelta(days=5)
+"""How long delivery is tried (RFC 5321, 4.5.4.1)."""
+
+WINDOW = timedelta(minutes=10)
+SINGLES, GRAVE_SINGLES = 5, 7
+"""Mails to one person within ``WINDOW`` after which further alerts leave together in a round-up; a CRISIS has two more
+(issue bar: at most 12 mails to a person for 10,000 posts in ten minutes)."""
+
+ROUNDUP_EVERY = timedelta(seconds=150)
+
+BUNDLED = frozenset({"alert", "alert_update", "unscored"})
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatcher:
+    """Delivers what the outbox owes. Each method opens and closes its own transactions."""
+
+    database: Database
+    desk: Desk
+    house: Callable[[datetime], House]
+    mail: MailSettings
+    runner: Runner
+    clock: Clock
+
+    def free(self) -> int:
+        """At the start: what a dead daemon had claimed falls due at once. Only the holder of the lock may call it."""
+
+        def work(session: Session) -> int:
+            result = session.execute(
+                update(AlertRow).where(_is_open(), AlertRow.claimed.is_(True)).values(claimed=False, retry_at=self.clock())
+            )
+            return int(result.rowcount)  # type: ignore[attr-defined]
+
+        return self.database.in_transaction(work)
+
+    def deliver_next(self) -> bool:
+        """Deliver the worst overdue alert; False when nothing is due. Never raises for a delivery that failed."""
+        claimed = self.database.in_transaction(self._claim)
+        if claimed is None:
+            return False
+        try:
+            self._send(claimed)
+        except DeliveryFailed as failure:
+            self.database.in_transaction(lambda s: self._settle_failure(s, claimed, failure))
+        except Exception as error:  # bulkhead: a channel
+            log.exception("an alert could not be delivered", extra={"alert": claimed})
+            failure = DeliveryFailed(f"delivery broke down ({type(error).__name__})")
+            self.database.in_transaction(lambda s: self._settle_failure(s, claimed, failure))
+        else:
+            self.database.in_transaction(lambda s: self._settle(s, claimed))
+        return True
+
+    def waiting(self) -> tuple[int, datetime | None]:
+        """How many alerts are owed and open, and when the oldest of them was made."""
+        with self.database.read() as session:
+            row = session.execute(select(func.count(), func.min(AlertRow.made_at)).where(_is_open())).one()
+            return int(row[0]), row[1]
+
+    # ── claim ───────────────────────────────────────────────────────────────────────────────────
+
+    def _claim(self, session: Session) -> str | None:
+        now = self.clock()
+        busy: set[tuple[str, str]] = set()
+        for _ in range(20):
+            due = session.scalars(
+                select(AlertRow)
+                .where(_is_open(), AlertRow.retry_at <= now, AlertRow.bundle == "")
+                .order_by(AlertRow.severity.desc(), AlertRow.retry_at)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            ).first()
+            if due is None:
+                return None
+            if due.template in BUNDLED and due.channel == "mail" and due.attempts == 0 and (due.role, due.address) not in busy:
+                until = self._hold_until(session, due, now)
+                if until is not None:
+                    busy.add((due.role, due.address))
+                    due = self._bundle(session, due, now, until)
+                    if due is None:
+                        continue
+            due.retry_at = now + LEASE
+            due.claimed = True
+            due.attempts += 1
+            return due.id
+        return None
+
+    def _hold_until(self, session: Session, due: AlertRow, now: datetime) -> datetime | None:
+        """None when ``due`` may leave by itself; else from when a round-up to this person may leave."""
+        recent = (
+            session.scalar(
+                select(func.count()).where(
+                    AlertRow.address == due.address,
+                    AlertRow.channel == "mail",
+                    AlertRow.delivered_at > now - WINDOW,
+                    AlertRow.bundle == "",
+                    AlertRow.template.in_([*BUNDLED, "tip", "roundup"]),
+                )
+            )
+            or 0
+        )
+        under_way = (
+            session.scalar(
+                select(func.count()).where(
+                    AlertRow.address == due.address,
+                    AlertRow.claimed.is_(True),
+                    _is_open(),
+                    AlertRow.template.in_([*BUNDLED, "tip", "roundup"]),
+                )
+            )
+            or 0
+        )
+        grave = due.severity >= int(Severity.CRISIS)
+        if recent + under_way < (GRAVE_SINGLES if grave else SINGLES):
+            return None
+        last = session.scalar(
+            select(func.max(AlertRow.made_at)).where(AlertRow.address == due.address, AlertRow.template == "roundup")
+        )
+        return max(now, last + ROUNDUP_EVERY) if last else now
+
+    def _bundle(self, session: Session, due: AlertRow, now: datetime, until: datetime) -> AlertRow | None:
+        """Put everything that waits for this person into one round-up, or let it wait for the next one."""
+        mine = [
+            AlertRow.address == due.address,
+            AlertRow.role == due.role,
+            AlertRow.channel == "mail",
+            AlertRow.bundle == "",
+            AlertRow.claimed.is_(False),
+            AlertRow.template.in_(BUNDLED),
+        ]
+        if until > now:
+            session.execute(
+                update(AlertRow).where(_is_open(), *mine, AlertRow.retry_at <= now).values(retry_at=until)
+            )
+            return None
+        rows = session.scalars(select(AlertRow).where(_is_open(), *mine, AlertRow.retry_at <= now)).all()
+        recipient = self.desk.person(session, due.role)
+        if recipient is None or len(rows) < 2:
+            return due
+        roundup_id = self.desk.owe(
+            session,
+            "roundup",
+            MailKind.ALERT,
+            recipient,
+            now,
+            key=due.id,
+            severity=Severity(max(row.severity for row in rows)),
+            facts={"alerts": [row.id for row in rows]},
+        )
+        for row in rows:
+            row.bundle = roundup_id
+        return session.get_one(AlertRow, roundup_id)
+
+    # ── send ────────────────────────────────────────────────────────────────────────────────────
+
+    def _send(self, alert_id: str) -> None:
+        now = self.clock()
+        with self.database.read() as session:
+            row = session.get_one(AlertRow, alert_id)
+            channel, role = row.channel, row.role
+            letter = letter_for(session, row, self.house(now))
+            recipient = self.desk.person(session, role)
+        try:
+            if channel == "phone":
+                urls = recipient.phones if recipient else ()
+                title, body = _short(letter)
+                self.runner.run(timedelta(seconds=60), phone.ring, urls, title, body)
+            else:
+                self.runner.run(DEADLINE, deliver, self.mail, letter)
+        except DeadlineExceeded:
+            raise DeliveryFailed("the mail server kept us waiting and was given up", unclear=True) from None
+        except WorkFailed as error:
+            raise DeliveryFailed(f"sending broke down ({error})", unclear=True) from None
+
+    # ── settle ──────────────────────────────────────────────────────────────────────────────────
+
+    def _settle(self, session: Session, alert_id: str) -> None:
+        now = self.clock()
+        row = session.get_one(AlertRow, alert_id)
+        row.delivered_at, row.claimed, row.last_error = now, False, ""
+        if row.template == "roundup":
+            session.execute(
+                update(AlertRow).where(AlertRow.bundle == row.id, _is_open()).values(delivered_at=now, claimed=False)
+            )
+        if row.incident_id and row.template in CHAIN:
+            words = "E-mailed" if row.channel == "mail" else "Rung"
+            note(session, row.incident_id, now, "Earshot", f"{words} {row.name} ({ROLE_WORDS.get(row.role, row.role)}).")
+        log.info(
+            "delivered",
+            extra={"alert": row.id[:12], "template": row.template, "role": row.role, "attempts": row.attempts},
+        )
+
+    def _settle_failure(self, session: Session, alert_id: str, failure: DeliveryFailed) -> None:
+        now = self.clock()
+        row = session.get_one(AlertRow, alert_id)
+        row.claimed, row.unclear, row.last_error = False, row.unclear or failure.unclear, failure.why[:300]
+        log.warning(
+            "not delivered",
+            extra={"alert": row.id[:12], "template": row.template, "role": row.role, "permanent": failure.permanent},
+        )
+        if failure.permanent:
+            self._refuse(session, row, failure, now)
+            return
+        gap = GAPS[min(row.attempts - 1, len(GAPS) - 1)]
+        row.retry_at = now + gap * random.uniform(0.9, 1.1)  # noqa: S311 - spreads the tries, no secret
+        if now - row.made_at > GIVE_UP_AFTER:
+            self._refuse(session, row, failure, now)
+
+    def _refuse(self, session: Session, row: AlertRow, failure: DeliveryFailed, now: datetime) -> None:
+        """This address takes no mail: remember it, and tell the next in the chain at once (policy 6.4)."""
+        row.refused_at = now
+        if row.channel == "mail" and row.role in {"ceo", "chair", "operator"}:
+            person = session.get(PersonRow, row.role) or PersonRow(role=row.role, changed_at=now)
+            person.refused_at = person.refused_at or now
+            person.changed_at = now
+            session.merge(person)
+        if row.template == "roundup":
+            session.execute(update(AlertRow).where(AlertRow.bundle == row.id, _is_open()).values(bundle=""))
+        session.flush()
+        self._tell_next(session, row, failure, now)
+
+    def _tell_next(self, session: Session, row: AlertRow, failure: DeliveryFailed, now: datetime) -> None:
+        for role in {"ceo": ("chair", "operator"), "chair": ("ceo", "operator")}.get(row.role, ()):
+            recipient = self.desk.person(session, role)
+            if recipient is None or self.desk.is_refused(session, role) or row.template == "refused":
+                continue
+            facts = {"refused": row.role, "name": row.name, "why": failure.why[:300]}
+            if role == "operator":
+                self.desk.owe(
+                    session, "refused", MailKind.ALERT, recipient, now, key=f"{row.role}:{now:%Y-%m-%d}", facts=facts
+                )
+                continue
+            incident = session.get(IncidentRow, row.incident_id) if row.incident_id else None
+            if incident is not None and row.template in CHAIN and incident.state == IncidentState.OPEN.value:
+                if role == "ceo" and incident.names_ceo:
+                    continue
+                incident.revision += 1
+                more = {**row.facts, "instead_of": row.name}
+                self.desk.owe(
+                    session, row.template, MailKind(row.kind), recipient, now,
+                    incident=incident_of(incident), revision=incident.revision, facts=more,
+                )  # fmt: skip
+                note(session, incident.id, now, "Earshot", f"{row.name}'s address was refused; owed to {recipient.name}.")
+            elif row.template in {"breach", "takeover_begun", "unscored", "digest", "takeover_report"}:
+                self.desk.owe(
+                    session, row.template, MailKind(row.kind), recipient, now, key=f"instead:{row.id}",
+                    severity=Severity(row.severity), facts={**row.facts, "instead_of": row.name},
+                )  # fmt: skip
+
+
+def _short(letter: Letter) -> tuple[str, str]:
+    """What a phone shows: the subject, and where to read on. No quote, no name."""
+    return letter.subject, letter.text[:1000]
+
+
+def _is_open() -> ColumnElement[bool]:
+    return (
+        AlertRow.delivered_at.is_(None)
+        & AlertRow.superseded_at.is_(None)
+        & AlertRow.refused_at.is_(None)
+    )

@@ -1,0 +1,362 @@
+"""The takeover ledger: append-only rows, the newest of which is the state, and what is owed to whom at each turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from alerts import takeover as machine
+from alerts.model import MailKind, Severity
+from alerts.takeover import State, Takeover, Verb
+from connectors.model import Kind, Mention
+from monitor.model import Category, Incident, IncidentState
+from monitor.outbox import Desk, note
+from monitor.store.tables import IncidentAccountRow, IncidentRow, MentionRow, TakeoverRow
+
+ACCOUNTS, PLATFORMS = 3, 2
+"""Distinct accounts and platforms from which a CRISIS may begin takeover by itself (settled questions, 5)."""
+
+UNANSWERED_FOR = timedelta(hours=1)
+"""How long a CRISIS stays unacknowledged before takeover may begin by itself (settled questions, 5)."""
+
+REMIND_EVERY = timedelta(days=1)
+
+
+def current(session: Session) -> Takeover:
+    """The state now."""
+    row = newest(session)
+    return _read(row) if row else Takeover()
+
+
+def newest(session: Session) -> TakeoverRow | None:
+    """The newest row of the ledger, or None."""
+    return session.scalar(select(TakeoverRow).order_by(TakeoverRow.id.desc()).limit(1))
+
+
+def history(session: Session, limit: int = 200) -> list[TakeoverRow]:
+    """The ledger, newest first."""
+    return list(session.scalars(select(TakeoverRow).order_by(TakeoverRow.id.desc()).limit(limit)))
+
+
+def is_active(session: Session) -> bool:
+    """Whether nobody but the holder may publish."""
+    return current(session).is_active
+
+
+def alerted_since(session: Session, moment: datetime) -> bool:
+    """Whether an incident that alerts had news since ``moment``: polling stays fast for a while."""
+    return (
+        session.scalar(
+            select(IncidentRow.id)
+            .where(
+                IncidentRow.severity >= int(Severity.ALERT),
+                IncidentRow.history.is_(False),
+                IncidentRow.drill.is_(False),
+                IncidentRow.last_seen_at >= moment,
+            )
+            .limit(1)
+        )
+        is not None
+    )
+
+
+def is_breach(takeover: Takeover, mention: Mention) -> bool:
+    """Whether a post of ours was made during a takeover without being allowed (policy 4.16).
+
+    We cannot see which person posted; where the holder allowed somebody to post on a platform, posts there pass.
+    """
+    return (
+        takeover.is_active
+        and takeover.since is not None
+        and mention.kind is Kind.OWN_POST
+        and mention.posted_at >= takeover.since
+        and mention.platform not in takeover.allowed_platforms
+    )
+
+
+# ── the verbs ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def propose(session: Session, incident: Incident, now: datetime) -> bool:
+    """Note that the machine proposes takeover because of ``incident``; the alert's mail carries the offer."""
+    reason = f"Incident {incident.id} is a crisis."
+    return _record(session, Verb.PROPOSE, machine.propose(current(session), incident=incident.id, reason=reason, now=now), now)
+
+
+def begin(
+    session: Session,
+    desk: Desk,
+    *,
+    by: str,
+    reason: str,
+    now: datetime,
+    role: str = "",
+    incident: str = "",
+    allowed: tuple[str, ...] = (),
+    allowed_platforms: tuple[str, ...] = (),
+    unattended: bool = False,
+) -> bool:
+    """Begin takeover and owe the notices; False when it is active already. Raises ``alerts.takeover.Refused``.
+
+    The holder is the Chair where the Chair begins it or the CEO is away or named; else the CEO.
+    """
+    before = current(session)
+    row = session.get(IncidentRow, incident) if incident else None
+    head = "chair" if row is not None and row.names_ceo and "chair" in desk.people else desk.head(session).role
+    after = machine.begin(
+        before,
+        by=by,
+        reason=reason,
+        now=now,
+        holder=role if role in {"ceo", "chair"} else head,
+        incident=incident,
+        allowed=allowed,
+        allowed_platforms=allowed_platforms,
+        unattended=unattended,
+    )
+    verb = Verb.CONFIRM if before.is_active else Verb.BEGIN
+    if not _record(session, verb, after, now) or after is None:
+        return False
+    if verb is Verb.BEGIN:
+        _owe_begun(session, desk, after, now)
+        if row is not None:
+            note(session, row.id, now, by, f"Takeover begun: {reason}")
+    return True
+
+
+def confirm(session: Session, *, by: str, now: datetime) -> bool:
+    """Let a takeover that began by itself stand on a person's word."""
+    return _record(session, Verb.CONFIRM, machine.confirm(current(session), by=by), now)
+
+
+def hand_over(session: Session, desk: Desk, *, by: str, to: str, now: datetime) -> bool:
+    """Give the takeover to the other role and tell both. Raises ``alerts.takeover.Refused``."""
+    after = machine.hand_over(current(session), by=by, to=to)
+    if not _record(session, Verb.HAND_OVER, after, now) or after is None:
+        return False
+    _owe_leaders(session, desk, "takeover_begun", after, now, handed=True)
+    return True
+
+
+def allow(
+    session: Session, *, by: str, names: tuple[str, ...], platforms: tuple[str, ...], now: datetime
+) -> bool:
+    """Let others post meanwhile, on some platforms. Raises ``alerts.takeover.Refused``."""
+    del by
+    return _record(session, Verb.ALLOW, machine.allow(current(session), names=names, platforms=platforms), now)
+
+
+def end(session: Session, desk: Desk, *, by: str, reason: str, now: datetime, on_hold: str = "") -> bool:
+    """End takeover (or stand down while something stays on hold) and owe the notices and the report."""
+    before = current(session)
+    after = machine.end(before, by=by, reason=reason, now=now, on_hold=on_hold)
+    if not _record(session, Verb.END, after, now) or after is None:
+        return False
+    if before.state in {State.ACTIVE, State.STANDING_DOWN}:
+        _owe_ended(session, desk, before, after, now)
+        if before.incident and session.get(IncidentRow, before.incident) is not None:
+            note(session, before.incident, now, by, f"Takeover ended: {reason}")
+    return True
+
+
+# ── by itself ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def consider(session: Session, desk: Desk, incident: Incident, now: datetime, *, is_own: bool) -> None:
+    """After ``incident`` took something in: propose takeover, or begin it where the settings let it begin by itself.
+
+    One account's word or a score alone never begins it (settled questions, 5).
+    """
+    if incident.severity is not Severity.CRISIS or incident.history or incident.drill:
+        return
+    propose(session, incident, now)
+    if not desk.begins_by_itself or is_active(session):
+        return
+    if is_own and incident.category is Category.ACCOUNT_COMPROMISE:
+        begin_by_itself(session, desk, incident.id, "One of our own accounts looks taken over.", now)
+        return
+    accounts, platforms = _accounts(session, incident.id)
+    if accounts >= ACCOUNTS and platforms >= PLATFORMS:
+        why = f"A crisis is carried by {accounts} accounts on {platforms} platforms."
+        begin_by_itself(session, desk, incident.id, why, now)
+
+
+def begin_by_itself(session: Session, desk: Desk, incident: str, why: str, now: datetime) -> bool:
+    """The unattended fall-back: time-boxed, and every notice says so."""
+    return begin(session, desk, by=machine.ITSELF, reason=why, now=now, incident=incident, unattended=True)
+
+
+def tick(session: Session, desk: Desk, now: datetime) -> None:
+    """What time alone brings: the end of an unattended takeover, the daily reminder, a CRISIS nobody answers."""
+    takeover = current(session)
+    if takeover.is_unattended and takeover.ends_at is not None and takeover.ends_at <= now:
+        end(session, desk, by=machine.ITSELF, reason="Begun by itself, and no person confirmed it.", now=now)
+        return
+    if takeover.is_active and takeover.since is not None:
+        _remind(session, desk, takeover, now)
+        _situation(session, desk, takeover, now)
+    elif desk.begins_by_itself:
+        _begin_unanswered(session, desk, now)
+
+
+def _begin_unanswered(session: Session, desk: Desk, now: datetime) -> None:
+    ended = session.scalar(select(func.max(TakeoverRow.at)).where(TakeoverRow.verb == Verb.END.value))
+    unanswered = session.scalars(
+        select(IncidentRow).where(
+            IncidentRow.severity == int(Severity.CRISIS),
+            IncidentRow.state == IncidentState.OPEN.value,
+            IncidentRow.history.is_(False),
+            IncidentRow.drill.is_(False),
+            IncidentRow.opened_at <= now - UNANSWERED_FOR,
+        )
+    )
+    for row in unanswered:
+        if ended is not None and row.opened_at <= ended:
+            continue  # a takeover because of it was already ended: not again without news
+        begin_by_itself(session, desk, row.id, "A crisis was not acknowledged for an hour.", now)
+        return
+
+
+def _remind(session: Session, desk: Desk, takeover: Takeover, now: datetime) -> None:
+    assert takeover.since is not None
+    days = int((now - takeover.since) / REMIND_EVERY)
+    if days < 1:
+        return
+    holder = desk.person(session, takeover.holder) or desk.head(session)
+    facts = {**_facts(takeover), "days": days}
+    desk.owe(
+        session, "takeover_reminder", MailKind.TAKEOVER, holder, now, key=f"{_key(takeover)}:{days}", facts=facts
+    )
+
+
+def _situation(session: Session, desk: Desk, takeover: Takeover, now: datetime) -> None:
+    every = desk.report_every
+    assert takeover.since is not None
+    if not every or (count := int((now - takeover.since) / every)) < 1:
+        return
+    holder = desk.person(session, takeover.holder) or desk.head(session)
+    desk.owe(
+        session,
+        "situation",
+        MailKind.REPORT,
+        holder,
+        now,
+        key=f"{_key(takeover)}:{count}",
+        facts={**_facts(takeover), "since": (now - every).isoformat(), "until": now.isoformat()},
+    )
+
+
+def _accounts(session: Session, incident_id: str) -> tuple[int, int]:
+    row = session.execute(
+        select(func.count(), func.count(func.distinct(IncidentAccountRow.platform))).where(
+            IncidentAccountRow.incident_id == incident_id
+        )
+    ).one()
+    return int(row[0]), int(row[1])
+
+
+# ── what is owed ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _owe_begun(session: Session, desk: Desk, takeover: Takeover, now: datetime) -> None:
+    _owe_leaders(session, desk, "takeover_begun", takeover, now)
+    for poster in desk.posters:
+        desk.owe(
+            session, "takeover_posters", MailKind.TAKEOVER, poster, now, key=_key(takeover), severity=Severity.CRISIS,
+            facts=_facts(takeover),
+        )  # fmt: skip
+
+
+def _owe_leaders(
+    session: Session, desk: Desk, template: str, takeover: Takeover, now: datetime, **more: Any
+) -> None:
+    for role in ("ceo", "chair"):
+        person = desk.person(session, role)
+        if person is not None:
+            key = f"{_key(takeover)}:{takeover.holder}:{takeover.by}"
+            facts = {**_facts(takeover), **more}
+            desk.owe(
+                session, template, MailKind.TAKEOVER, person, now, key=key, severity=Severity.CRISIS, facts=facts
+            )  # fmt: skip
+
+
+def _owe_ended(session: Session, desk: Desk, before: Takeover, after: Takeover, now: datetime) -> None:
+    facts = {
+        **_facts(before),
+        "ended_at": now.isoformat(),
+        "ended_by": after.by,
+        "end_reason": after.reason,
+        "on_hold": after.on_hold,
+    }
+    everyone = [p for p in (desk.person(session, "ceo"), desk.person(session, "chair")) if p is not None]
+    for person in (*everyone, *desk.posters):
+        desk.owe(session, "takeover_ended", MailKind.TAKEOVER, person, now, key=f"{_key(before)}:{after.state}", facts=facts)
+    if after.state is State.NORMAL:
+        for person in everyone:
+            desk.owe(session, "takeover_report", MailKind.REPORT, person, now, key=_key(before), facts=facts)
+
+
+def _key(takeover: Takeover) -> str:
+    return takeover.since.isoformat() if takeover.since else ""
+
+
+def _facts(takeover: Takeover) -> dict[str, Any]:
+    facts = {name: value for name, value in asdict(takeover).items() if name not in {"since", "ends_at", "state"}}
+    facts["state"] = takeover.state.value
+    facts["since"] = takeover.since.isoformat() if takeover.since else None
+    facts["ends_at"] = takeover.ends_at.isoformat() if takeover.ends_at else None
+    facts["allowed"], facts["allowed_platforms"] = list(takeover.allowed), list(takeover.allowed_platforms)
+    return facts
+
+
+def own_posts_during(session: Session, since: datetime, until: datetime) -> list[MentionRow]:
+    """What our own accounts published between two moments, oldest first: the proof of silence or of its breach."""
+    return list(
+        session.scalars(
+            select(MentionRow)
+            .where(
+                MentionRow.kind == Kind.OWN_POST.value, MentionRow.posted_at >= since, MentionRow.posted_at <= until
+            )
+            .order_by(MentionRow.posted_at)
+        )
+    )
+
+
+# ── the ledger ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _record(session: Session, verb: Verb, after: Takeover | None, now: datetime) -> bool:
+    if after is None:
+        return False
+    session.add(
+        TakeoverRow(
+            at=now, verb=verb.value, state=after.state.value, by=after.by, reason=after.reason, facts=_facts(after)
+        )
+    )
+    session.flush()
+    return True
+
+
+def _read(row: TakeoverRow) -> Takeover:
+    facts: Mapping[str, Any] = row.facts
+    return Takeover(
+        State(row.state),
+        _moment(facts.get("since")),
+        row.by,
+        row.reason,
+        facts.get("holder", "ceo"),
+        facts.get("incident", ""),
+        tuple(facts.get("allowed", ())),
+        tuple(facts.get("allowed_platforms", ())),
+        _moment(facts.get("ends_at")),
+        facts.get("on_hold", ""),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
