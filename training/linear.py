@@ -11,7 +11,8 @@ from posts import CATEGORIES, Labelled
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
-from monitor.scoring.learned import SLOTS, slots_of_phrases, slots_of_word, words_of
+from monitor.scoring.linear import MIDDLE
+from monitor.scoring.rendering import SLOTS, slots_of_phrases, slots_of_word, words_of
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ def train(
     posts: Sequence[Labelled],
     texts: Sequence[str],
     *,
-    strength: float = 2.0,
-    category_strength: float = 4.0,
+    strength: float = 6.0,
+    category_strength: float = 6.0,
     parts_share: float = 1.0,
     level_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.1, 1.2),
 ) -> Linear:
@@ -70,3 +71,11 @@ def train(
     weights = np.zeros((SLOTS, len(coefficients)), dtype=np.float32)
     weights[kept] = np.array(coefficients, dtype=np.float32).T * rarity[kept][:, None]
     return Linear(weights, np.array(bias, dtype=np.float32), parts_share)
+
+
+def packed(model: Linear) -> tuple[bytes, list[float]]:
+    """The table of ``model`` with one byte for each weight, and what a step of that byte is worth, by output."""
+    scales = np.abs(model.weights).max(0) / (MIDDLE - 1)
+    scales[scales == 0] = 1.0
+    steps = np.rint(model.weights / scales).astype(np.int16) + MIDDLE
+    return steps.astype(np.uint8).tobytes(), [float(scale) for scale in scales]

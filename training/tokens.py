@@ -6,10 +6,10 @@ import random
 import re
 from collections.abc import Sequence
 
-from monitor.scoring.learned import US, place, plain
 from posts import OUR_NAMES, Labelled
 
 from connectors.model import Kind
+from monitor.scoring.rendering import US, place, plain
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 

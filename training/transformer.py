@@ -17,7 +17,7 @@ from tokens import as_read, batches
 from torch import Tensor
 from torch.nn import functional
 
-from monitor.scoring.learned import WordPieces
+from monitor.scoring.rendering import WordPieces
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from measures import area, figures, levels_at, shown, softmax, temperature_of
 from posts import CATEGORIES, folds, read_all
 from tokens import as_read
 
-from monitor.scoring.learned import WordPieces
+from monitor.scoring.rendering import WordPieces
 
 
 def main() -> None:
@@ -55,7 +55,9 @@ def report(name: str, logits: np.ndarray, right: np.ndarray) -> None:
     """Print the figures of ``logits`` at two settings."""
     p = softmax(logits)
     worse = p[:, 2] + p[:, 3]
-    print(f"{name}: {len(right)} posts, area {area(worse, right >= 2):.4f}, temperature {temperature_of(logits, right):.2f}")
+    print(
+        f"{name}: {len(right)} posts, area {area(worse, right >= 2):.4f}, temperature {temperature_of(logits, right):.2f}"
+    )
     for alert in (0.4, 0.5, 0.6):
         print(f"  from {alert}: {shown(figures(list(levels_at(p, alert, 0.5)), list(right)))}", flush=True)
 

@@ -87,7 +87,9 @@ def shipped(folder: Path, name: str) -> bytes:
         sums = dict(reversed(line.split()) for line in (folder / "SHA256SUMS").read_text("ascii").splitlines())
         data = (folder / name).read_bytes()
     except (OSError, ValueError) as error:
-        raise ModelRefused(f"model file {name} cannot be read ({type(error).__name__}); install Earshot again") from None
+        raise ModelRefused(
+            f"model file {name} cannot be read ({type(error).__name__}); install Earshot again"
+        ) from None
     if hashlib.sha256(data).hexdigest() != sums.get(name):
         raise ModelRefused(f"model file {name} is not the one that was shipped (its SHA-256 differs); install again")
     return data
