@@ -112,6 +112,36 @@ class CoverageLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """One labelled line of a mail, such as *Begun by* and a name."""
+
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A titled list in our own words. ``empty`` is said where there are no lines."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+    empty: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One incident in a list of several."""
+
+    headline: str
+    severity: Severity
+    where: str
+    moment: str
+    reference: str = ""
+    size: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """All that an alert e-mail may say. Texts are already chosen by the platform's terms; nothing is looked up.
 
@@ -136,6 +166,98 @@ class Notice:
     without_links: str = ""
     """What to do instead when there is no public_url and so no links."""
     drill: bool = False
+    footer: str = ""
+    organisation: str = ""
+    reference: str = ""
+    """The incident's short name, for the subject and for the telephone."""
+    tag: str = ""
+    """The word on the banner and at the start of the subject; the severity's own where empty."""
+    preview: str = ""
+    """What an inbox shows beside the subject; the summary where empty."""
+    reader: str = ""
+    """Why this person is told, in one sentence."""
+    facts: tuple[Fact, ...] = ()
+    sections: tuple[Section, ...] = ()
+    cards: tuple[Card, ...] = ()
+    """Further cards, such as the passwords to change."""
+    items: tuple[Item, ...] = ()
+    """Several incidents in one mail."""
+
+    @property
+    def word(self) -> str:
+        """The word on the banner: colour is never the only sign."""
+        return self.tag or self.severity.level.upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """How fast an incident was met, each in words: ``heard`` after it was posted, ``told`` after it was heard ..."""
+
+    headline: str
+    severity: Severity
+    reference: str
+    opened: str
+    heard: str = ""
+    told: str = ""
+    acknowledged: str = ""
+    closed: str = ""
+    size: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformWeeks:
+    """Counts and mood of one platform for the weeks named in ``Bulletin.weeks``, oldest first, this week last.
+
+    A count of None is a week that was not heard; a mood of None is none that may be shown or none to be had.
+    ``own`` platforms stand in a block of their own (settled questions, 4).
+    """
+
+    platform: str
+    counts: tuple[int | None, ...]
+    moods: tuple[float | None, ...] = ()
+    alerts: int = 0
+    own: bool = False
+    remark: str = ""
+    """Such as *deaf for 5 hours*; said beside the count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bulletin:
+    """All that the weekly digest may say. Texts are already chosen by the platforms' terms.
+
+    ``week`` is the ISO week such as ``2026-W48``, ``period`` its days in words, ``folded`` the weeks that were
+    missed whole and stand in this one. ``more_*`` say how many are left out of a list.
+    """
+
+    organisation: str
+    week: str
+    period: str
+    summary: str
+    folded: tuple[str, ...] = ()
+    questions: tuple[Quote, ...] = ()
+    more_questions: int = 0
+    thanks: tuple[Quote, ...] = ()
+    more_thanks: int = 0
+    watch: tuple[Item, ...] = ()
+    more_watch: int = 0
+    incidents: tuple[Met, ...] = ()
+    more_incidents: int = 0
+    weeks: tuple[str, ...] = ()
+    """Short names of the weeks, oldest first, such as ``9 Nov``."""
+    platforms: tuple[PlatformWeeks, ...] = ()
+    coverage: tuple[CoverageLine, ...] = ()
+    deaf: tuple[str, ...] = ()
+    spending: tuple[str, ...] = ()
+    tokens: tuple[str, ...] = ()
+    forgotten: tuple[str, ...] = ()
+    judgement: tuple[str, ...] = ()
+    """How often alerts were right here, and what was missed, as people said."""
+    notes: tuple[str, ...] = ()
+    """What is missing or overdue: data-protection set-up, the policy's review."""
+    audit_head: str = ""
+    links: tuple[Link, ...] = ()
+    without_links: str = ""
     footer: str = ""
 
 
