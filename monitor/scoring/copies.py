@@ -13,8 +13,9 @@ import heapq
 import re
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from zlib import crc32
 
 from rapidfuzz import fuzz
@@ -154,7 +155,7 @@ def _candidates(plain: Sequence[str], places: Sequence[int]) -> Iterator[tuple[i
 
 def _keys(plain: str) -> set[str]:
     words = plain.split()
-    return {*words, *(f"{a} {b}" for a, b in zip(words, words[1:], strict=False))}
+    return {*words, *(f"{a} {b}" for a, b in pairwise(words))}
 
 
 def _are_copies(one: str, other: str) -> bool:
@@ -178,12 +179,3 @@ def _root(parent: list[int], place: int) -> int:
 def _join(parent: list[int], one: int, other: int) -> None:
     first, second = sorted((_root(parent, one), _root(parent, other)))
     parent[second] = first
-
-
-def newest(marks: Iterable[str], most: int) -> tuple[str, ...]:
-    """The last ``most`` of ``marks``, without those that are copies of a later one."""
-    kept: list[str] = []
-    for mark in reversed(list(marks)):
-        if len(kept) < most and not any(is_copy(mark, other) for other in kept):
-            kept.append(mark)
-    return tuple(reversed(kept))

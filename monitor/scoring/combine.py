@@ -1,0 +1,179 @@
+"""From what the rules found and what the learned part reads to one assessment. Pure: no state, no clock."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from alerts.model import Severity
+from connectors.model import Mention
+from monitor.model import Assessment, Category, Signal
+from monitor.scoring.learned import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a post is carried: one of these figures is enough."""
+
+    followers: int
+    shares: int
+    likes: int
+
+    def reached_by(self, mention: Mention) -> bool:
+        """Whether the post is carried this far."""
+        followers = (mention.author.followers if mention.author else None) or 0
+        return followers >= self.followers or (mention.shares or 0) >= self.shares or (mention.likes or 0) >= self.likes
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The numbers of ``config/judgement.toml``."""
+
+    alert: float = 0.5
+    crisis: float = 0.5
+    watch: float = 0.5
+    with_rule: float = 0.25
+    calm: float = 0.06
+    category: float = 0.4
+    surely_crisis: float = 0.35
+    raise_watch: Reach = Reach(50_000, 300, 5_000)
+    raise_alert: Reach = Reach(150_000, 1_000, 20_000)
+    short_name: int = 4
+
+
+def load_lines(path: Path) -> Lines:
+    """Read the file; raises ValueError in words for the operator."""
+    raw = tomllib.loads(path.read_text("utf-8"))
+    values: dict[str, Any] = {**raw.get("reader", {}), **raw.get("us", {})}
+    for name, limits in raw.get("reach", {}).items():
+        values[name] = Reach(**limits)
+    known = {f.name for f in fields(Lines)}
+    for name in values:
+        if name not in known:
+            raise ValueError(f"{path.name}: {name} is not known; known are {', '.join(sorted(known))}")
+    return Lines(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """What the rules found, with reach and counter-evidence weighed in.
+
+    ``firm`` is the highest level that a firm rule claims; nothing lowers a post below it.
+    """
+
+    severity: Severity = Severity.ROUTINE
+    firm: Severity = Severity.ROUTINE
+    categories: tuple[Category, ...] = ()
+    signals: tuple[Signal, ...] = ()
+    calmed: int = 0
+    """How many levels the counter-evidence argues for."""
+    addressed: bool = True
+    """Stands on our own channel, or names us: else it cannot matter."""
+    far: int = 0
+    """0, or 1 and 2 where reach passes the lines of ``raise_watch`` and ``raise_alert``."""
+    sentiment: float | None = None
+    language: str = "unknown"
+    judged: bool = True
+    question: bool = False
+    thanks: bool = False
+    names_ceo: bool = False
+
+
+FLOORED = frozenset({Category.SAFEGUARDING, Category.SELF_HARM, Category.THREAT})
+"""Categories under which no tuning lowers an alert (issue of trust: a person marks them harmless, not a number)."""
+
+_RUMOURS = frozenset(
+    {
+        Category.MISINFORMATION,
+        Category.PRESS,
+        Category.STAFF_CONDUCT,
+        Category.SAFEGUARDING,
+        Category.FINANCE,
+        Category.HARASSMENT,
+        Category.CONFIDENTIALITY,
+        Category.DISCRIMINATION,
+    }
+)
+
+
+def combine(found: RuleResult, reading: Reading | None, lines: Lines) -> Assessment:
+    """One assessment. The learned part raises when it is sure, and lowers only what no firm rule has claimed."""
+    if not found.addressed:
+        return _assessment(found, Severity.ROUTINE, (), found.signals)
+    if reading is None:
+        return _assessment(found, found.severity, _of_level(found, found.severity), found.signals)
+    severity = _weighed(found, reading, lines)
+    categories = _categories(found, reading, severity, lines)
+    signals = found.signals
+    if severity > found.severity or (severity >= Severity.ALERT and not signals):
+        signals = (*signals, _reads_like(reading, severity, categories))
+    elif severity < found.severity:
+        signals = (*signals, Signal("reader.calm", _calm_words(reading), weight=-1.0))
+    return _assessment(found, severity, categories, signals)
+
+
+def _alert(reading: Reading) -> float:
+    """The belief that the post is alert or worse."""
+    return reading.levels[2] + reading.levels[3]
+
+
+def _weighed(found: RuleResult, reading: Reading, lines: Lines) -> Severity:
+    severity = found.severity
+    alert_from = lines.alert if severity < Severity.ALERT else lines.with_rule
+    if _alert(reading) >= alert_from:
+        crisis_from = lines.crisis if severity < Severity.CRISIS else lines.surely_crisis
+        sure = reading.levels[3] >= crisis_from * _alert(reading)
+        severity = max(Severity.CRISIS if sure else Severity.ALERT, min(severity, Severity.ALERT))
+    elif severity >= Severity.ALERT:
+        severity = Severity.WATCH if _alert(reading) < lines.calm else Severity.ALERT
+    elif 1 - reading.levels[0] >= lines.watch:
+        severity = max(severity, Severity.WATCH)
+    elif severity is Severity.WATCH and reading.levels[0] > 1 - lines.calm:
+        severity = Severity.ROUTINE
+    return max(severity, found.firm)
+
+
+def _categories(found: RuleResult, reading: Reading, severity: Severity, lines: Lines) -> tuple[Category, ...]:
+    if severity is Severity.ROUTINE:
+        return ()
+    named = {category for category, belief in reading.categories.items() if belief >= lines.category}
+    named |= set(_of_level(found, severity))
+    if not named and reading.categories:
+        named = {max(reading.categories, key=lambda category: reading.categories[category])}
+    return tuple(category for category in Category if category in named)
+
+
+def _of_level(found: RuleResult, severity: Severity) -> tuple[Category, ...]:
+    return found.categories if severity > Severity.ROUTINE else ()
+
+
+def _reads_like(reading: Reading, severity: Severity, categories: tuple[Category, ...]) -> Signal:
+    likes = "; ".join(reading.nearest[:2]) or ", ".join(category.value.replace("_", " ") for category in categories)
+    return Signal(
+        "reader",
+        f"Reads like: {likes}." if likes else "Reads like posts that were labelled as worrying.",
+        category=categories[0] if categories else None,
+        weight=float(severity),
+    )
+
+
+def _calm_words(reading: Reading) -> str:
+    return f"Reads like: {reading.nearest[0]}." if reading.nearest else "Reads like posts that were labelled harmless."
+
+
+def _assessment(
+    found: RuleResult, severity: Severity, categories: tuple[Category, ...], signals: tuple[Signal, ...]
+) -> Assessment:
+    return Assessment(
+        severity=severity,
+        categories=categories,
+        sentiment=found.sentiment,
+        language=found.language,
+        signals=signals,
+        judged=found.judged,
+        question=found.question,
+        thanks=found.thanks,
+        names_ceo=found.names_ceo,
+    )

@@ -1,0 +1,237 @@
+"""The judgement: what the rules find in a mention, joined with what the learned part reads in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from alerts.model import Severity
+from connectors.model import Kind, Mention, Organisation
+from monitor.data import resource
+from monitor.model import Assessment, Category, Signal
+from monitor.scoring.combine import FLOORED, Lines, RuleResult, combine, load_lines
+from monitor.scoring.copies import copy_mark, is_copy
+from monitor.scoring.language import Languages
+from monitor.scoring.rules import Hit, RuleBook, load_rules, names_of
+from monitor.scoring.sheet import Sheet
+from monitor.scoring.text import fold, readable
+from monitor.scoring.vader import vader
+
+
+@dataclass(frozen=True, slots=True)
+class Harmless:
+    """A post that a person marked "not a problem": its copy mark, and the reason given."""
+
+    mark: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What the people of this organisation taught: look-alikes that are quieter, and the key of their marks.
+
+    Nothing here lowers a post in the severe categories (``FLOORED``) or one that a firm rule claims.
+    """
+
+    harmless: tuple[Harmless, ...] = ()
+    mark_key: bytes = b""
+
+
+class Scorer:
+    """Judges mentions for one organisation. Pure: the same mention gives the same assessment at any time."""
+
+    def __init__(
+        self,
+        organisation: Organisation,
+        book: RuleBook,
+        lines: Lines,
+        *,
+        reader: Reader | None = None,
+        ceo_names: Sequence[str] = (),
+        learnt: Learnt = Learnt(),
+    ) -> None:
+        self._organisation = organisation
+        self._book = book
+        self._lines = lines
+        self._reader = reader
+        self._learnt = learnt
+        self._languages = Languages(organisation.languages)
+        self._names = names_of(organisation)
+        self._us = _Us(organisation, lines.short_name)
+        self._ceo = [_name_pattern(name) for name in ceo_names if name.strip()]
+
+    def assess(self, mention: Mention) -> Assessment:
+        """What we make of ``mention``."""
+        return self.assess_many((mention,))[0]
+
+    def assess_many(self, mentions: Sequence[Mention]) -> list[Assessment]:
+        """What we make of each of ``mentions``, in order; the learned part reads them together."""
+        found = [self.read_rules(mention) for mention in mentions]
+        readings: list[Reading | None] = [None] * len(mentions)
+        if self._reader is not None:
+            asked = [n for n, result in enumerate(found) if result.addressed and mentions[n].text]
+            read = self._reader.read([mentions[n] for n in asked], self._names) if asked else []
+            for n, reading in zip(asked, read, strict=True):
+                readings[n] = reading
+        return [
+            self._taught(mention, combine(result, reading, self._lines), result.firm)
+            for mention, result, reading in zip(mentions, found, readings, strict=True)
+        ]
+
+    def read_rules(self, mention: Mention) -> RuleResult:
+        """What the rules alone find in ``mention``, with counter-evidence and reach weighed in."""
+        own = mention.kind is Kind.OWN_POST
+        if not mention.text:
+            return RuleResult(judged=own or mention.text is not None)
+        text = readable(mention.text)
+        sheet = self._book.sheet(text)
+        names_us = self._us.named_in(text)
+        addressed = mention.kind is not Kind.MENTION or names_us
+        language = self._languages.of(text)
+        hits = self._book.hits(sheet, own=own, about_us=names_us) if addressed else []
+        return self._weigh(mention, sheet, hits, language, addressed=addressed, text=text)
+
+    def _weigh(
+        self, mention: Mention, sheet: Sheet, hits: list[Hit], language: str, *, addressed: bool, text: str
+    ) -> RuleResult:
+        far = self._far(mention)
+        lowered = max((hit.rule.lowers for hit in hits), default=0)
+        severity = firm = Severity.ROUTINE
+        categories: set[Category] = set()
+        signals = []
+        for hit in hits:
+            rule = hit.rule
+            if rule.lowers:
+                signals.append((Severity.ROUTINE, _signal(hit, -float(rule.lowers))))
+                continue
+            level = self._level(hit, far, 0 if rule.firm else lowered)
+            signals.append((level, _signal(hit, float(level))))
+            if rule.firm:
+                firm = max(firm, level)
+            if level > severity:
+                severity = level
+                categories = set() if severity - level > 1 else categories
+            if level >= Severity.WATCH:
+                categories.update(rule.categories)
+        signals.sort(key=lambda pair: -pair[0])
+        own = mention.kind is Kind.OWN_POST
+        return RuleResult(
+            severity=severity,
+            firm=firm,
+            categories=tuple(category for category in Category if category in categories),
+            signals=tuple(signal for _, signal in signals),
+            calmed=lowered,
+            addressed=addressed,
+            far=far,
+            sentiment=vader().compound(mention.text or "") if language == "en" or _is_wordless(text) else None,
+            language=language,
+            judged=own or not addressed or language in self._book.languages or _is_wordless(text) or bool(hits),
+            question=not own and ("?" in text or "؟" in text),
+            thanks=not own and self._book.has(sheet, "thanks"),
+            names_ceo=any(pattern.search(text) for pattern in self._ceo),
+        )
+
+    def _level(self, hit: Hit, far: int, lowered: int) -> Severity:
+        level = hit.rule.severity
+        if hit.rule.reach and far >= level:
+            level = Severity(min(level + 1, Severity.CRISIS))
+        return Severity(max(level - lowered, Severity.ROUTINE))
+
+    def _far(self, mention: Mention) -> int:
+        if self._lines.raise_alert.reached_by(mention):
+            return 2
+        return 1 if self._lines.raise_watch.reached_by(mention) else 0
+
+    def _taught(self, mention: Mention, assessment: Assessment, firm: Severity) -> Assessment:
+        """Quieter where it looks like a post that was marked harmless here, and nothing severe is claimed."""
+        known = self._learnt.harmless
+        if not known or assessment.severity is not Severity.ALERT or firm >= Severity.ALERT:
+            return assessment
+        if FLOORED & set(assessment.categories):
+            return assessment
+        mark = copy_mark(mention.text or "", self._learnt.mark_key)
+        for harmless in known:
+            if is_copy(mark, harmless.mark):
+                words = f"Like a post that was marked as no problem here: {harmless.reason}"
+                return _quieter(assessment, Signal("taught", words, weight=-1.0))
+        return assessment
+
+
+def build_scorer(
+    organisation: Organisation,
+    *,
+    model: Literal["auto", "transformer", "linear", "rules"] = "auto",
+    rules_folder: Path | None = None,
+    ceo_names: Sequence[str] = (),
+    feedback: Learnt = Learnt(),
+) -> Scorer:
+    """The scorer of one organisation, with the shipped rules and numbers unless told otherwise.
+
+    Raises ``RulesFaulty`` (a rule file that cannot be used) and ValueError (the numbers).
+    """
+    book = RuleBook(load_rules(rules_folder or resource("rules")), organisation)
+    lines = load_lines(resource("judgement.toml"))
+    reader = None if model == "rules" else learned.load(model)
+    return Scorer(organisation, book, lines, reader=reader, ceo_names=ceo_names, learnt=feedback)
+
+
+def _quieter(assessment: Assessment, why: Signal) -> Assessment:
+    return replace(assessment, severity=Severity.WATCH, signals=(*assessment.signals, why))
+
+
+def _signal(hit: Hit, weight: float) -> Signal:
+    rule = hit.rule
+    return Signal(
+        rule=rule.id,
+        sentence=rule.reason,
+        category=rule.categories[0] if rule.categories else None,
+        clause=rule.clause,
+        words=hit.words,
+        weight=weight,
+    )
+
+
+def _is_wordless(text: str) -> bool:
+    """Nothing but signs and emoji: no language is needed to judge it."""
+    return not any(sign.isalpha() for sign in text)
+
+
+def _name_pattern(name: str) -> re.Pattern[str]:
+    words = [re.escape(word) for word in name.split()]
+    return re.compile(r"(?<!\w)" + r"\s+".join(words) + r"(?!\w)", re.IGNORECASE)
+
+
+class _Us:
+    """Whether a text names the organisation: by name, handle, hashtag, domain or publicly known person."""
+
+    def __init__(self, organisation: Organisation, short: int) -> None:
+        names = {name.strip("@#") for name in names_of(organisation)}
+        long = sorted((name for name in names if len(_close(name)) > short), key=len, reverse=True)
+        self._close = tuple({_close(name) for name in long if len(_close(name)) >= 8})
+        self._long = _any_of(long, re.IGNORECASE)
+        self._short = _any_of(sorted(name for name in names if 0 < len(_close(name)) <= short), 0)
+        self._domains = tuple(domain.lower() for domain in organisation.domains)
+
+    def named_in(self, text: str) -> bool:
+        """Whether ``text``, which has passed ``readable``, names us."""
+        if self._long.search(text) or self._short.search(text):
+            return True
+        lowered = text.lower()
+        if any(domain in lowered for domain in self._domains):
+            return True
+        closed = _close(lowered)
+        return any(name in closed for name in self._close)
+
+
+def _close(text: str) -> str:
+    """``text`` with everything but letters and digits taken out, folded."""
+    return "".join(filter(str.isalnum, fold(text[:4000])))
+
+
+def _any_of(names: Sequence[str], flags: int) -> re.Pattern[str]:
+    if not names:
+        return re.compile(r"(?!)")
+    return re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, names)) + r")(?!\w)", flags)

@@ -1,0 +1,262 @@
+"""A post laid out for the rules: its words in order, sentence by sentence, and what each word may stand for.
+
+Every place of a word is one bit of a whole number, so that "A, then within eight words B" is a shift and an *and*:
+the time is linear in the length of the post, whatever the rule and whatever the post.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from monitor.scoring.text import fold, hashtag_words, leet, squeezed
+
+MOST_WORDS = 1_200
+"""Words of a post that rules read: the first two thirds and the last third of a longer one."""
+APART = 16
+"""Empty places between two sentences, more than any gap inside a pattern."""
+_LONGEST_WORD = 60
+
+_TOKEN = re.compile(
+    r"(?:https?://|www\.)\S+"
+    r"|[\w.+-]+@[\w-]+\.[\w.-]*\w"
+    r"|\+?\d[\d ]{8,16}\d"
+    r"|[£$€]?\d+(?:[.,:]\d+)*(?=\W|_|$)"
+    r"|[@#]?\w(?:[\w'@$£€*]*\w)?"
+    r"|[.!?…؟۔।]++|\n++"
+    r"|[^\w\s]"
+)
+_PART = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_END = frozenset(".!?…؟۔।\n")
+_ADDRESS = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+_POSTCODE = re.compile(r"[a-z]{1,2}\d{1,2}[a-z]?")
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What one written word may stand for: word groups, and phrases that it may begin."""
+
+    groups: tuple[int, ...] = ()
+    starts: tuple[tuple[tuple[int, ...], int], ...] = ()
+    entries: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True)
+class Sheet:
+    """Where each word group stands in a post. ``single`` holds places of words, ``longer`` first places of phrases."""
+
+    words: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    sentences: list[tuple[int, int]] = field(default_factory=list)
+    single: dict[int, int] = field(default_factory=dict)
+    longer: dict[int, dict[int, int]] = field(default_factory=dict)
+
+    def has(self, group: int) -> bool:
+        """Whether the group stands anywhere."""
+        return group in self.single or group in self.longer
+
+    def ends(self, group: int, reach: int = -1) -> int:
+        """The last places of the group's occurrences that begin within ``reach``."""
+        ends = self.single.get(group, 0) & reach
+        for length, starts in self.longer.get(group, {}).items():
+            ends |= (starts & reach) << (length - 1)
+        return ends
+
+    def begins(self, group: int, end: int) -> list[int]:
+        """The first places of the group's occurrences that end at ``end``."""
+        found = [end] if self.single.get(group, 0) >> end & 1 else []
+        for length, starts in self.longer.get(group, {}).items():
+            first = end - length + 1
+            if first >= 0 and starts >> first & 1:
+                found.append(first)
+        return found
+
+    def text(self, first: int, last: int) -> str:
+        """The words from one place to another, as they were written."""
+        return " ".join(word for word, place in zip(self.words, self.places, strict=True) if first <= place <= last)
+
+
+def lay_out(text: str, meaning: Callable[[str], Meaning], shapes: Mapping[str, int]) -> Sheet:
+    """The sheet of ``text``, which has passed ``readable``. ``shapes`` numbers the groups known by their form."""
+    sheet = Sheet()
+    infos: list[Meaning] = []
+    place = 0
+    begin = 0
+    fresh = True
+    for token in _shortened(_TOKEN.findall(text)):
+        sign = token[0]
+        if sign in _END and token not in shapes:
+            if place > begin:
+                sheet.sentences.append((begin, place - 1))
+                place = begin = place + APART
+                fresh = True
+            continue
+        for word in _words_of(token):
+            info = meaning(word)
+            if not (info.entries or word[0].isalnum() or word[0] in "@#£$€+"):
+                continue
+            bit = 1 << place
+            single = sheet.single
+            for group in info.groups:
+                single[group] = single.get(group, 0) | bit
+            for shape in _shapes_of(word, fresh):
+                group = shapes[shape]
+                single[group] = single.get(group, 0) | bit
+            sheet.words.append(word)
+            sheet.places.append(place)
+            infos.append(info)
+            place += 1
+            fresh = False
+    if place > begin:
+        sheet.sentences.append((begin, place - 1))
+    _find_phrases(sheet, infos)
+    return sheet
+
+
+def _shortened(tokens: list[str]) -> list[str]:
+    if len(tokens) <= MOST_WORDS:
+        return tokens
+    head = MOST_WORDS * 2 // 3
+    return [*tokens[:head], "\n", *tokens[head - MOST_WORDS :]]
+
+
+def _words_of(token: str) -> Sequence[str]:
+    """A token as words: hashtags opened, everything else as it is."""
+    if token[0] == "#" and len(token) > 1:
+        return hashtag_words(token) or (token,)
+    return (token,)
+
+
+def _find_phrases(sheet: Sheet, infos: list[Meaning]) -> None:
+    places = sheet.places
+    count = len(infos)
+    for n, info in enumerate(infos):
+        for rest, group in info.starts:
+            end = n + len(rest)
+            if end >= count or places[end] != places[n] + len(rest):
+                continue
+            if all(entry in infos[n + k].entries for k, entry in enumerate(rest, 1)):
+                starts = sheet.longer.setdefault(group, {})
+                starts[len(rest) + 1] = starts.get(len(rest) + 1, 0) | (1 << places[n])
+
+
+SHAPES = ("number", "child_age", "grown_age", "handle", "link", "email", "phone", "postcode", "money", "name")
+"""Groups known by the form of the word: ages 2 to 17 and 18 to 99, a capital inside a sentence for a name."""
+
+
+def _shapes_of(word: str, fresh: bool) -> Iterable[str]:
+    first = word[0]
+    if first.isalpha():
+        if word.startswith(("http://", "https://", "www.")):
+            return ("link",)
+        if first.isupper() and len(word) > 2 and not fresh and not word.isupper():
+            return ("name",)
+        if "@" in word and _ADDRESS.fullmatch(word):
+            return ("email",)
+        if len(word) <= 5 and word[-1].isdigit() or (len(word) <= 5 and word[-2:-1].isdigit()):
+            return ("postcode",) if _POSTCODE.fullmatch(word.lower()) else ()
+        return ()
+    if first == "@":
+        return ("handle",)
+    if first in "£$€":
+        return ("money", "number")
+    if first.isdigit() or first == "+":
+        return _number_shapes(word)
+    return ()
+
+
+def _number_shapes(word: str) -> Iterable[str]:
+    digits = sum(sign.isdigit() for sign in word)
+    if digits >= 10:
+        return ("phone",)
+    if "@" in word and _ADDRESS.fullmatch(word):
+        return ("email",)
+    if word.isdecimal() and len(word) <= 2:
+        value = int(word)
+        return ("number", "child_age") if 2 <= value <= 17 else ("number", "grown_age") if value >= 18 else ("number",)
+    return ("number",) if word.replace(",", "").replace(".", "").isdecimal() else ()
+
+
+class Lexicon:
+    """All words that any rule knows, and the forms under which they are found again in a post."""
+
+    def __init__(self, known: frozenset[str] = frozenset()) -> None:
+        self._exact: dict[str, int] = {}
+        self._stems: dict[str, int] = {}
+        self._groups: dict[int, list[int]] = {}
+        self._starts: dict[int, list[tuple[tuple[int, ...], int]]] = {}
+        self._misspelt: dict[str, str] = {}
+        self._known = known
+        self._seen: dict[str, Meaning] = {}
+
+    def add(self, words: Sequence[str], group: int) -> None:
+        """One entry of a group: a word, ``stem*``, or a phrase of these."""
+        entries = [self._entry(word) for word in words]
+        if len(entries) == 1:
+            self._groups.setdefault(entries[0], []).append(group)
+        else:
+            self._starts.setdefault(entries[0], []).append((tuple(entries[1:]), group))
+
+    def forgive(self, word: str) -> None:
+        """Let ``word`` be found with one letter dropped, doubled or two letters swapped."""
+        if len(word) < 6 or word not in self._exact:
+            return
+        for at in range(1, len(word)):
+            for wrong in (word[:at] + word[at + 1 :], word[:at] + word[at - 1] + word[at:]):
+                self._misspelt.setdefault(wrong, word)
+            if at + 1 < len(word):
+                self._misspelt.setdefault(word[:at] + word[at + 1] + word[at] + word[at + 2 :], word)
+
+    def meaning(self, word: str) -> Meaning:
+        """What ``word`` may stand for, with its disguises opened. Remembered, up to a bound."""
+        info = self._seen.get(word)
+        if info is None:
+            info = self._meaning(word[:_LONGEST_WORD])
+            if len(self._seen) > 50_000:
+                self._seen.clear()
+            self._seen[word] = info
+        return info
+
+    def _entry(self, word: str) -> int:
+        is_stem = word.endswith("*") and len(word) > 1
+        table, key = (self._stems, fold(word[:-1])) if is_stem else (self._exact, fold(word))
+        return table.setdefault(key, len(self._exact) + len(self._stems))
+
+    def _meaning(self, word: str) -> Meaning:
+        entries = self._entries(word)
+        groups = dict.fromkeys(group for entry in entries for group in self._groups.get(entry, ()))
+        starts = [start for entry in entries for start in self._starts.get(entry, ())]
+        return Meaning(tuple(groups), tuple(starts), frozenset(entries))
+
+    def _entries(self, word: str) -> list[int]:
+        plain = fold(word.lstrip("#"))
+        found = self._lookup(plain)
+        if found or plain in self._known:
+            return found
+        for other in self._disguises(word, plain):
+            found = self._lookup(other)
+            if found:
+                return found
+        return []
+
+    def _disguises(self, word: str, plain: str) -> Iterable[str]:
+        yield from (fold(view) for view in leet(word))
+        yield from squeezed(plain)
+        if "*" in word:
+            yield plain.replace("*", "")
+        parts = _PART.findall(word)
+        if len(parts) > 1:
+            yield from (fold(part) for part in parts)
+        if plain in self._misspelt:
+            yield self._misspelt[plain]
+
+    def _lookup(self, plain: str) -> list[int]:
+        found = []
+        if (entry := self._exact.get(plain)) is not None:
+            found.append(entry)
+        stems = self._stems
+        for size in range(3, min(len(plain), 14) + 1):
+            if (entry := stems.get(plain[:size])) is not None:
+                found.append(entry)
+        return found
