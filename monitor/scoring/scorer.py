@@ -12,9 +12,11 @@ from alerts.model import Severity
 from connectors.model import Kind, Mention, Organisation
 from monitor.data import resource
 from monitor.model import Assessment, Category, Signal
+from monitor.scoring import learned
 from monitor.scoring.combine import FLOORED, Lines, RuleResult, combine, load_lines
 from monitor.scoring.copies import copy_mark, is_copy
 from monitor.scoring.language import Languages
+from monitor.scoring.learned import Reader, Reading
 from monitor.scoring.rules import Hit, RuleBook, load_rules, names_of
 from monitor.scoring.sheet import Sheet
 from monitor.scoring.text import fold, readable
