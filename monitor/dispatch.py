@@ -91,6 +91,12 @@ class Dispatcher:
             self.database.in_transaction(lambda s: self._settle(s, claimed))
         return True
 
+    def is_due(self) -> bool:
+        """Whether any alert is overdue now: a cheap look before a transaction that writes."""
+        with self.database.read() as session:
+            due = select(AlertRow.id).where(_is_open(), AlertRow.retry_at <= self.clock(), AlertRow.bundle == "").limit(1)
+            return session.scalar(due) is not None
+
     def waiting(self) -> tuple[int, datetime | None]:
         """How many alerts are owed and open, and when the oldest of them was made."""
         with self.database.read() as session:

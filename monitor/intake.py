@@ -23,6 +23,7 @@ from monitor.model import Assessment, Category, Incident, IncidentState, Signal
 from monitor.outbox import Desk
 from monitor.scoring import Scorer
 from monitor.scoring.copies import copy_mark, is_copy
+from monitor.store import search
 from monitor.store.database import Database
 from monitor.store.tables import (
     ErasureRow,
@@ -154,7 +155,7 @@ class Intake:
         takeover = takeovers.current(session)
         open_incidents = _open_incidents(session, now)
         for entry in sorted(judged, key=lambda j: j.mention.posted_at):
-            if self._is_erased(session, entry.mention):
+            if self._is_erased(session, entry.mention) or self._is_too_old(entry.mention, now):
                 continue
             row = self._store(session, entry, now, taken, history_before)
             if row is None or entry.assessment is None:
@@ -168,6 +169,10 @@ class Intake:
         keys = [self.keys.digest("erased", mention.platform, mention.external_id)]
         keys += [self.keys.digest("erased", mention.platform, name) for name in _names(mention.author)]
         return session.scalar(select(ErasureRow.key).where(ErasureRow.key.in_(keys)).limit(1)) is not None
+
+    def _is_too_old(self, mention: Mention, now: datetime) -> bool:
+        """Older than anything of it may be kept: a row that was forgotten would come back as new."""
+        return mention.posted_at <= now - self.terms_of(mention.platform).trends_kept
 
     def _store(
         self, session: Session, entry: Judged, now: datetime, taken: Taken, history_before: datetime | None
@@ -207,6 +212,7 @@ class Intake:
         if mention.kind is Kind.OWN_POST and mention.parent:
             _mark_answered(session, mention)
         session.flush()
+        search.index(session, row.id, row.text)
         if is_new:
             _count(session, mention, entry.assessment)
         return row
@@ -376,6 +382,12 @@ def mark_gone(session: Session, platform: str, ids: Sequence[str]) -> int:
     """Honour deletions: words, name and matched words go at once; link, level and times stay."""
     changed = 0
     for start in range(0, len(ids), 500):
+        for mention_id in session.scalars(
+            select(MentionRow.id).where(
+                MentionRow.platform == platform, MentionRow.external_id.in_(ids[start : start + 500])
+            )
+        ).all():
+            search.forget(session, mention_id)
         result = session.execute(
             update(MentionRow)
             .where(

@@ -121,9 +121,10 @@ class Poller:
                 )
             )
 
-    def poll(self, station: Station) -> Taken:
+    def poll(self, station: Station, *, on_taken: Callable[[], None] | None = None) -> Taken:
         """Poll until nothing more waits or the allowance is used up. Never raises a connector's error: those are
-        written down with the platform, and told by ``hearing``."""
+        written down with the platform, and told by ``hearing``. ``on_taken`` is called after each commit, so that
+        alerts leave while a storm's later pages are still being read."""
         total = Taken()
         for _ in range(PAGES_AT_ONCE):
             taken, more = self._poll_once(station)
@@ -133,6 +134,8 @@ class Poller:
             total.edited += taken.edited
             total.gone += taken.gone
             total.incidents += taken.incidents
+            if on_taken is not None:
+                on_taken()
             if not more:
                 break
         return total

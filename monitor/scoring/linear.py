@@ -26,10 +26,10 @@ OUTPUTS = 4 + len(CATEGORIES)
 MIDDLE = 128
 """The byte that stands for a weight of nought."""
 
-_WORDS_REMEMBERED = 8_000
-_WORTH_EXPLAINING = 0.15
+WORTH_EXPLAINING = 0.15
 """Chance of alert or worse from which the nearest examples are looked for."""
 
+_WORDS_REMEMBERED = 8_000
 _TOO_COMMON = 120
 
 
@@ -42,7 +42,7 @@ class Examples:
         slots, starts, posts, lengths, whys = _cut(body, counts[:4])
         self._slots, self._starts, self._posts = array("I", slots), array("I", starts), array("H", posts)
         self._lengths = array("f", lengths)
-        self._whys = whys.decode().split("\n")
+        self.reasons = tuple(whys.decode().split("\n"))
 
     def nearest(self, words: Sequence[str], most: int = 2) -> tuple[str, ...]:
         """The reasons of the examples that share most with ``words``; none that shares next to nothing."""
@@ -60,7 +60,7 @@ class Examples:
         ranked = sorted(
             ((score / self._lengths[post], -post) for post, score in scores.items() if shared[post] >= 2), reverse=True
         )
-        return tuple(dict.fromkeys(self._whys[-post] for _, post in ranked[:most]))
+        return tuple(dict.fromkeys(self.reasons[-post] for _, post in ranked[:most]))
 
 
 class LinearReader:
@@ -86,7 +86,16 @@ class LinearReader:
 
     def read(self, posts: Sequence[Mention], names: Sequence[str]) -> list[Reading]:
         """A reading of each post, in order."""
-        return [self._read(words_of(rendering(post, names))) for post in posts]
+        return [self.read_rendering(rendering(post, names)) for post in posts]
+
+    def read_rendering(self, text: str) -> Reading:
+        """The reading of a rendering."""
+        words = words_of(text)
+        logits = self.logits(words)
+        levels = self.levels(logits)
+        categories = {category: _chance(x) for category, x in zip(CATEGORIES, logits[4:], strict=True)}
+        near = self._examples.nearest(words) if levels[2] + levels[3] >= WORTH_EXPLAINING else ()
+        return Reading(levels, categories, near)
 
     def logits(self, words: Sequence[str]) -> list[float]:
         """The raw outputs for the words of a rendering: four levels, then the categories."""
@@ -109,13 +118,6 @@ class LinearReader:
         raised = [math.exp((x - max(logits[:4])) / self._temperature) for x in logits[:4]]
         total = sum(raised)
         return raised[0] / total, raised[1] / total, raised[2] / total, raised[3] / total
-
-    def _read(self, words: Sequence[str]) -> Reading:
-        logits = self.logits(words)
-        levels = self.levels(logits)
-        categories = {category: _chance(x) for category, x in zip(CATEGORIES, logits[4:], strict=True)}
-        near = self._examples.nearest(words) if levels[2] + levels[3] >= _WORTH_EXPLAINING else ()
-        return Reading(levels, categories, near)
 
     def _read_word(self, word: str) -> tuple[int, int, int]:
         parts = slots_of_word(word)
@@ -158,6 +160,7 @@ def packed_examples(words: Sequence[Sequence[str]], whys: Sequence[str]) -> byte
         rarity = math.log(len(words) / len(rare[slot]))
         for post in rare[slot]:
             squares[post] += rarity * rarity
+    # A little is added, so that an example of two words does not win by its shortness.
     lengths = array("f", [math.sqrt(square) + 5.0 for square in squares])
     parts = [part.tobytes() for part in (slots, starts, posts, lengths)] + ["\n".join(whys).encode()]
     return " ".join(str(len(part)) for part in parts).encode() + b"\n" + b"".join(parts)

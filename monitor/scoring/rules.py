@@ -116,7 +116,7 @@ class RuleBook:
         self._groups = {**files.groups, "us": tuple(names_of(organisation))}
         self._lexicon = Lexicon(_common_words(files.groups))
         self._sizes: dict[int, int] = {}
-        self._shapes = {shape: self._number(f"<{shape}>") for shape in SHAPES}
+        self._shapes: dict[str, list[int]] = {shape: [] for shape in SHAPES}
         for name in self._groups:
             self._number(f"<{name}>")
         self._by_key: dict[int, list[tuple[_Compiled, _Pattern]]] = {}
@@ -176,11 +176,11 @@ class RuleBook:
         if piece in self._numbers:
             return self._numbers[piece]
         number = self._numbers[piece] = len(self._numbers)
-        if piece.startswith("<") and piece[1:-1] in SHAPES:
-            self._sizes[number] = 10_000
-            return number
         entries = list(self._entries(piece, ()))
-        self._sizes[number] = len(entries)
+        shapes = [shape for shape in SHAPES if f"<{shape}>" in piece.split("|")]
+        for shape in shapes:
+            self._shapes[shape].append(number)
+        self._sizes[number] = len(entries) + 10_000 * len(shapes)
         for entry in entries:
             self._lexicon.add(entry, number)
         return number
@@ -191,6 +191,8 @@ class RuleBook:
                 yield choice.replace("_", " ").split()
                 continue
             name = choice[1:-1]
+            if name in SHAPES:
+                continue
             for entry in self._groups[name]:
                 if entry.startswith("<"):
                     yield from self._entries(entry, (*inside, name))
@@ -493,8 +495,6 @@ def _check_choice(choice: str, groups: Mapping[str, Any], name: str, pattern: st
         inner = choice[1:-1]
         if not choice.endswith(">") or (inner not in groups and inner not in SHAPES and inner != "us"):
             raise ValueError(f"the rule {name!r} names {choice}, which is no word group: {pattern!r}")
-        if inner in SHAPES and "|" in pattern.replace(" | ", " ") and f"{choice}|" in pattern:
-            raise ValueError(f"the rule {name!r}: {choice} stands alone, not in a choice: {pattern!r}")
     elif not choice or ("*" in choice[:-1]) or set(choice) & set("<>+"):
         raise ValueError(f"the rule {name!r} has a pattern that cannot be read at {choice!r}: {pattern!r}")
     elif choice.endswith("*") and len(choice) < 4:

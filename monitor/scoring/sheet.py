@@ -77,8 +77,8 @@ class Sheet:
         return " ".join(word for word, place in zip(self.words, self.places, strict=True) if first <= place <= last)
 
 
-def lay_out(text: str, meaning: Callable[[str], Meaning], shapes: Mapping[str, int]) -> Sheet:
-    """The sheet of ``text``, which has passed ``readable``. ``shapes`` numbers the groups known by their form."""
+def lay_out(text: str, meaning: Callable[[str], Meaning], shapes: Mapping[str, Sequence[int]]) -> Sheet:
+    """The sheet of ``text``, which has passed ``readable``. ``shapes`` numbers the groups that take in a form."""
     sheet = Sheet()
     infos: list[Meaning] = []
     place = 0
@@ -101,8 +101,8 @@ def lay_out(text: str, meaning: Callable[[str], Meaning], shapes: Mapping[str, i
             for group in info.groups:
                 single[group] = single.get(group, 0) | bit
             for shape in _shapes_of(word, fresh):
-                group = shapes[shape]
-                single[group] = single.get(group, 0) | bit
+                for group in shapes[shape]:
+                    single[group] = single.get(group, 0) | bit
             sheet.words.append(word)
             sheet.places.append(place)
             infos.append(info)

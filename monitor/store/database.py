@@ -79,14 +79,32 @@ class Database:
                 "Check [store] url, and that the server runs or the folder is writable."
             ) from None
 
+    def fold_log(self) -> None:
+        """Fold SQLite's write-ahead log into the file and empty it: what was deleted must not linger there."""
+        if not self.is_sqlite:
+            return
+        try:
+            raw = self.engine.raw_connection()
+            try:
+                raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                raw.close()
+        except Exception as error:  # a reader is at work, or the disk is full: the next round does it
+            log.warning("the write-ahead log was not folded in", extra={"error": type(error).__name__})
+
+    def compact(self) -> None:
+        """Rewrite SQLite's file without the pages that were freed, so that nothing deleted is left in it."""
+        if self.is_sqlite:
+            raw = self.engine.raw_connection()
+            try:
+                raw.cursor().execute("VACUUM")
+            finally:
+                raw.close()
+            self.fold_log()
+
     def close(self) -> None:
         """Close every connection; on SQLite after folding the write-ahead log into the file."""
-        if self.is_sqlite:
-            try:
-                with self.engine.connect() as connection:
-                    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-            except DBAPIError:
-                log.warning("the write-ahead log was not folded in; it will be at the next start")
+        self.fold_log()
         self.engine.dispose()
 
 

@@ -1,0 +1,221 @@
+"""Puts the house together: the one place that knows the real clock, the real processes and the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from alerts.model import Recipient
+from connectors.model import Grant
+from monitor import hearing
+from monitor.cards import Cards, load_cards
+from monitor.clock import Clock, utc_now
+from monitor.dispatch import Dispatcher
+from monitor.escalation import ChainPolicy
+from monitor.intake import Intake
+from monitor.keys import Keys, load_keys
+from monitor.links import Links
+from monitor.notices import House
+from monitor.outbox import Desk
+from monitor.poll import Poller, Runner, Station
+from monitor.scoring import Scorer, build_scorer
+from monitor.settings import Settings, platform_of
+from monitor.store.database import Database
+from monitor.store.tables import GrantRow
+from monitor.terms import Terms, load_terms
+from monitor.workers import Workers
+
+
+class App:
+    """All parts of one installation, each made when first asked for: a command pays only for what it uses."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock = utc_now,
+        runner: Runner | None = None,
+        scorer: Scorer | None = None,
+        stations: Mapping[str, Station] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self._runner = runner
+        self._scorer = scorer
+        self._stations = stations
+
+    @cached_property
+    def database(self) -> Database:
+        """The store. Nothing is asked of it yet."""
+        return Database(self.settings.store.url)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The install key's offspring. Raises ``monitor.keys.KeyUnreadable``."""
+        return load_keys(self.settings.state_dir)
+
+    @cached_property
+    def terms(self) -> dict[str, Terms]:
+        """What the platforms' terms allow, made stricter by the settings."""
+        return load_terms(self.settings.privacy.text_kept)
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """The judgement, with its rules and its learned part."""
+        if self._scorer is not None:
+            return self._scorer
+        judgement = self.settings.judgement
+        return build_scorer(
+            self.settings.organisation,
+            model=judgement.model,
+            rules_folder=judgement.rules or None,
+            ceo_names=(self.settings.people.ceo.name,),
+        )
+
+    @cached_property
+    def links(self) -> Links:
+        """Makes and reads the signed links of mails."""
+        return Links(self.keys, self.settings.public_url)
+
+    @cached_property
+    def cards(self) -> Cards:
+        """The first-hour cards and holding statements."""
+        return load_cards()
+
+    @cached_property
+    def people(self) -> dict[str, Recipient]:
+        """Who is told, by role; from the settings."""
+        people = self.settings.people
+        named = {"ceo": people.ceo, "chair": people.chair, "operator": people.operator}
+        return {role: person.recipient(role) for role, person in named.items() if person is not None}
+
+    @cached_property
+    def desk(self) -> Desk:
+        """Where alerts are owed."""
+        people, alerts, takeover = self.settings.people, self.settings.alerts, self.settings.takeover
+        posters = [person.recipient("poster") for person in people.poster]
+        known = {poster.email.casefold() for poster in posters}
+        posters += [p.recipient("staff") for p in people.staff if p.email.casefold() not in known]
+        policy = ChainPolicy(
+            alerts.crisis.again,
+            alerts.crisis.chair,
+            alerts.alert.again,
+            alerts.alert.chair,
+            alerts.night_from,
+            alerts.night_until,
+            self.settings.zone,
+        )
+        return Desk(
+            self.people,
+            tuple(posters),
+            policy,
+            self.keys,
+            begins_by_itself=takeover.begin_by_itself == "crisis",
+            report_every=takeover.report_every,
+        )
+
+    @cached_property
+    def stations(self) -> dict[str, Station]:
+        """The platforms in use."""
+        if self._stations is not None:
+            return dict(self._stations)
+        return {
+            name: Station(platform_of(name), table, self.settings.organisation)
+            for name, table in self.settings.connectors.items()
+        }
+
+    @cached_property
+    def runner(self) -> Runner:
+        """Runs what may hang in processes that may be killed."""
+        if self._runner is not None:
+            return self._runner
+        modules = sorted({type(s.platform.settings).__module__ for s in self.stations.values()} | {
+            s.platform.settings.__module__ for s in self.stations.values()
+        })
+        return Workers([m for m in modules if m != "builtins"] + ["monitor.poll", "alerts.mailer"])
+
+    @cached_property
+    def intake(self) -> Intake:
+        """Takes batches in."""
+        return Intake(
+            self.settings.organisation, self.terms, self.scorer, self.keys, self.desk, self.settings.alerts.quiet_time
+        )
+
+    @cached_property
+    def limits(self) -> hearing.Limits:
+        """How long a platform may be deaf or silent."""
+        return hearing.Limits(self.settings.alerts.deaf_after, self.settings.alerts.silent_after)
+
+    @cached_property
+    def poller(self) -> Poller:
+        """Polls platforms."""
+        return Poller(
+            self.database,
+            self.intake,
+            self.runner,
+            self.clock,
+            self.settings.service.poll_deadline,
+            self.settings.takeover.poll_every,
+            self.settings_of,
+        )
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        """Delivers alerts."""
+        return Dispatcher(self.database, self.desk, self.house, self.settings.mail, self.runner, self.clock)
+
+    def house(self, now: datetime) -> House:
+        """What composing a mail needs to know of the house at ``now``."""
+        return House(
+            organisation=self.settings.organisation,
+            zone=self.settings.zone,
+            terms=self.terms,
+            links=self.links,
+            keys=self.keys,
+            cards=self.cards,
+            people=self.people,
+            sender=self.settings.mail.sender,
+            now=now,
+        )
+
+    def settings_of(self, session: Session, station: Station) -> Any:
+        """A platform's settings, with a token that we renewed ourselves put in."""
+        from dataclasses import replace
+
+        name = station.platform.token_setting
+        row = session.get(GrantRow, station.name)
+        if name is None or row is None:
+            return station.settings
+        token = self.keys.unseal(row.sealed)
+        return station.settings if token is None else replace(station.settings, **{name: read_grant(token).token})
+
+    def close(self) -> None:
+        """Let go of the database."""
+        if "database" in self.__dict__:
+            self.database.close()
+
+
+def read_grant(text: str) -> Grant:
+    """A sealed grant as it was written by ``write_grant``."""
+    import json
+
+    values = json.loads(text)
+    expires = values.get("expires_at")
+    return Grant(values["token"], datetime.fromisoformat(expires) if expires else None, values.get("refresh_token"))
+
+
+def write_grant(grant: Grant) -> str:
+    """A grant as one text, to be sealed."""
+    import json
+
+    return json.dumps(
+        {
+            "token": grant.token,
+            "expires_at": grant.expires_at.isoformat() if grant.expires_at else None,
+            "refresh_token": grant.refresh_token,
+        }
+    )

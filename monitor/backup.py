@@ -1,0 +1,213 @@
+"""Backups that are safe under load and bring nothing forgotten back.
+
+A backup is an SQLite file, whatever the store: every table read in one consistent transaction, without the words that
+a platform's terms keep out of backups (LinkedIn), without sealed tokens and used-up links. Restoring replays erasures
+and forgetting before anything is heard (settled questions, 4).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Table, create_engine, delete, event, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from monitor import forgetting, journal
+from monitor.app import App
+from monitor.daemon import sole_instance
+from monitor.settings import Settings
+from monitor.store import migrate, search
+from monitor.store.database import Database
+from monitor.store.tables import Base, ErasureRow, MentionRow, PlatformRow
+
+CHUNK = 1_000
+LEFT_OUT = frozenset({"platform_grant", "lease"})
+"""Sealed tokens are useless without the install key and dangerous with it; a lease belongs to a running process."""
+
+
+class NotABackup(Exception):
+    """The file cannot be restored; the message says why."""
+
+
+def write(app: App, out: Path) -> str:
+    """Write a backup to ``out`` (mode 0600), replacing it only when complete. Returns a sentence for the operator."""
+    part = out.with_name(f"{out.name}.part")
+    part.unlink(missing_ok=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+    target = _plain_engine(part)
+    rows = 0
+    try:
+        Base.metadata.create_all(target)
+        with app.database.read() as session, target.begin() as into:
+            for table in Base.metadata.sorted_tables:
+                if table.name not in LEFT_OUT:
+                    rows += _copy(session.connection(), into, table)
+            into.execute(text("CREATE TABLE earshot_backup (made_at TEXT, version TEXT)"))
+            into.execute(
+                text("INSERT INTO earshot_backup VALUES (:at, :version)"),
+                {"at": app.clock().isoformat(), "version": "1"},
+            )
+            for platform in [name for name, terms in app.terms.items() if not terms.in_backups]:
+                _strip(into, platform)
+    finally:
+        target.dispose()
+    with contextlib.closing(sqlite3.connect(part)) as raw:
+        raw.execute("VACUUM")
+        fine = raw.execute("PRAGMA integrity_check").fetchone()[0]
+    if fine != "ok":
+        raise NotABackup(f"The backup came out damaged ({fine}); nothing was replaced.")
+    os.replace(part, out)
+    return f"Backed up {rows} rows to {out} ({out.stat().st_size // 1024} kB). Keep it encrypted and elsewhere."
+
+
+def restore(settings: Settings, source: Path) -> str:
+    """Replace the present database by the backup. Raises ``NotABackup`` and ``monitor.daemon.AnotherInstance``."""
+    made_at = _read_stamp(source)
+    with sole_instance(settings.state_dir):
+        app = App(settings)
+        now = app.clock()
+        later = _later_losses(app)
+        _replace(app, source)
+        counts = app.database.in_transaction(lambda s: _replay(app, s, later, made_at, now))
+        forgotten = forgetting.forget(app, now)
+        app.database.in_transaction(search.purge)
+        app.database.compact()
+        app.close()
+    return (
+        f"Restored the backup of {made_at:%Y-%m-%d %H:%M} UTC. {counts} entries that were erased, deleted or forgotten "
+        f"since then did not come back. {forgetting.say(forgotten)} "
+        "What was heard since the backup is heard again as far as the platforms still show it."
+    )
+
+
+def _plain_engine(path: Path) -> Any:
+    engine = create_engine(f"sqlite:///{path}")
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA journal_mode=MEMORY"))
+    return engine
+
+
+def _copy(source: Connection, target: Connection, table: Table) -> int:
+    count = 0
+    result = source.execution_options(yield_per=CHUNK).execute(select(table))
+    for part in result.mappings().partitions(CHUNK):
+        target.execute(insert(table), [dict(row) for row in part])
+        count += len(part)
+    return count
+
+
+def _strip(connection: Connection, platform: str) -> None:
+    mention = MentionRow.__table__
+    connection.execute(
+        update(mention)
+        .where(mention.c.platform == platform)
+        .values(**{**forgetting.cleared(), "signals": [], "status": "forgotten"})
+    )
+
+
+def _read_stamp(source: Path) -> datetime:
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as raw:
+            moment = raw.execute("SELECT made_at FROM earshot_backup").fetchone()[0]
+            fine = raw.execute("PRAGMA quick_check").fetchone()[0]
+    except (sqlite3.Error, TypeError) as error:
+        raise NotABackup(f"{source} is no backup of Earshot ({type(error).__name__}). Nothing was changed.") from None
+    if fine != "ok":
+        raise NotABackup(f"{source} is damaged ({fine}). Nothing was changed.")
+    return datetime.fromisoformat(moment)
+
+
+Losses = dict[tuple[str, str], bool]
+"""What the present database knows of each mention: whether its words are still kept."""
+
+
+def _later_losses(app: App) -> tuple[Losses, list[ErasureRow]]:
+    """What the database that is being replaced still knows, where it can be read at all."""
+    try:
+        with app.database.read() as session:
+            known = {
+                (row[0], row[1]): row[2] is not None
+                for row in session.execute(select(MentionRow.platform, MentionRow.external_id, MentionRow.text))
+            }
+            erasures = list(session.scalars(select(ErasureRow)))
+            session.expunge_all()
+            return known, erasures
+    except DBAPIError:
+        return {}, []
+
+
+def _replace(app: App, source: Path) -> None:
+    database = app.database
+    if database.is_sqlite:
+        path = Path(app.settings.store.url.removeprefix("sqlite:///"))
+        database.engine.dispose()
+        for ending in ("", "-wal", "-shm", "-journal"):
+            Path(f"{path}{ending}").unlink(missing_ok=True)
+    migrate.upgrade(database)
+    origin = _plain_engine(source)
+    try:
+        with origin.connect() as old, database.write() as session:
+            connection = session.connection()
+            for table in reversed(Base.metadata.sorted_tables):
+                connection.execute(delete(table))
+            for table in Base.metadata.sorted_tables:
+                if table.name not in LEFT_OUT:
+                    _copy(old, connection, table)
+            _reset_sequences(session, database)
+            for mention_id, words in connection.execute(select(MentionRow.id, MentionRow.text)).all():
+                search.index(session, mention_id, words)
+    finally:
+        origin.dispose()
+
+
+def _reset_sequences(session: Session, database: Database) -> None:
+    """On PostgreSQL the counters behind the ids do not follow inserted ids by themselves."""
+    if database.is_sqlite:
+        return
+    for table in Base.metadata.sorted_tables:
+        column = table.autoincrement_column
+        if column is not None and table.name not in LEFT_OUT:
+            session.execute(
+                text(
+                    f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column.name}'), "  # noqa: S608 - our names
+                    f"GREATEST((SELECT COALESCE(MAX({column.name}), 0) FROM {table.name}), 1))"
+                )
+            )
+
+
+def _replay(
+    app: App, session: Session, later: tuple[Losses, list[ErasureRow]], made_at: datetime, now: datetime
+) -> int:
+    known, erasures = later
+    keys = {row.key: row for row in erasures}
+    for key, moment in journal.read(app.settings.state_dir).items():
+        keys.setdefault(key, ErasureRow(key=key, platform="", at=moment, why="journal"))
+    have = set(session.scalars(select(ErasureRow.key)))
+    for key, row in keys.items():
+        if key not in have:
+            session.add(ErasureRow(key=key, platform=row.platform, at=row.at, why=row.why))
+    changed = 0
+    for row in session.scalars(select(MentionRow)):
+        names = [row.external_id, *(n.lstrip("@").casefold() for n in (row.author_handle, row.author_id, row.author_name) if n)]
+        erased = any(app.keys.digest("erased", row.platform, name) in keys for name in names)
+        vanished = bool(known) and (row.platform, row.external_id) not in known
+        if erased or vanished:
+            search.forget(session, row.id)
+            session.delete(row)
+            changed += 1
+        elif row.text is not None and known and not known[row.platform, row.external_id]:
+            search.forget(session, row.id)
+            for name, value in {**forgetting.cleared(), "signals": [], "status": "forgotten"}.items():
+                setattr(row, name, value)
+            changed += 1
+        elif row.text is not None:
+            row.recheck_at = now  # what was deleted there meanwhile is found out at once
+    for platform in session.scalars(select(PlatformRow)):
+        platform.due_at = now
+    return changed

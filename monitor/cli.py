@@ -1,0 +1,538 @@
+"""The command ``earshot``. Exit codes: 0 done, 1 the answer is no, 2 wrong use or settings, 3 another instance holds
+the lock, 4 a platform, mail or the database could not be reached (settled questions, 1)."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from monitor.app import App
+    from monitor.settings import Settings
+
+OK, NO, WRONG, HELD, UNREACHABLE = range(5)
+
+
+class Stop(click.ClickException):
+    """Ends the command with a plain sentence and one of our exit codes."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code
+
+    def show(self, file: Any = None) -> None:
+        """Write the sentence, without the word "Error"."""
+        click.echo(self.message, err=True, file=file)
+
+
+def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option that every command which needs the settings has."""
+    return click.option(
+        "--config",
+        "config",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=Path("earshot.toml"),
+        envvar="EARSHOT_CONFIG",
+        show_default=True,
+        help="The settings file.",
+    )(command)
+
+
+@contextlib.contextmanager
+def plainly() -> Iterator[None]:
+    """Turn the errors that a person can meet into a sentence and an exit code."""
+    from alerts.takeover import Refused
+    from monitor.actions import NotAllowed
+    from monitor.daemon import AnotherInstance
+    from monitor.keys import KeyUnreadable
+    from monitor.settings import SettingsError
+    from monitor.store.database import DatabaseUnreachable
+    from monitor.store.migrate import SchemaTooNew
+    from monitor.terms import TermsError
+
+    try:
+        yield
+    except (SettingsError, TermsError, SchemaTooNew, KeyUnreadable) as error:
+        raise Stop(str(error), WRONG) from None
+    except (NotAllowed, Refused) as error:
+        raise Stop(str(error), NO) from None
+    except AnotherInstance as error:
+        raise Stop(str(error), HELD) from None
+    except DatabaseUnreachable as error:
+        raise Stop(str(error), UNREACHABLE) from None
+
+
+def load_settings(config: Path) -> Settings:
+    """The settings; ends the command with 2 when they cannot be used."""
+    from monitor.settings import load
+
+    with plainly():
+        return load(config)
+
+
+@contextlib.contextmanager
+def opened(config: Path, *, quiet: bool = True, create: bool = False) -> Iterator[App]:
+    """An app on a database that answers and is up to date; ``create`` brings it up to date first."""
+    from monitor import logs
+    from monitor.app import App
+    from monitor.store import migrate
+
+    settings = load_settings(config)
+    logs.set_up(settings.secrets, level="error" if quiet else settings.service.log_level, words=quiet)
+    app = App(settings)
+    with plainly():
+        try:
+            app.database.check()
+            if create or migrate.is_empty(app.database):
+                migrate.upgrade(app.database)
+            elif not migrate.is_current(app.database):
+                raise Stop("The database is of another version. Run `earshot db upgrade` first.", WRONG)
+            yield app
+        finally:
+            app.close()
+
+
+class Sections(click.Group):
+    """Lists the commands by what they are for instead of by the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which they were declared."""
+        return list(self.commands)
+
+
+@click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="earshot", message="Earshot %(version)s")
+def main() -> None:
+    """Hears what is said about your organisation, and tells the CEO before it becomes a crisis.
+
+    Begin with `earshot config example > earshot.toml`, fill it in, run `earshot doctor`, then `earshot run`.
+    """
+
+
+# ── running ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@main.command()
+@with_config
+def run(config: Path) -> None:
+    """Listen, alert and answer until stopped (SIGTERM or Ctrl-C)."""
+    from monitor import service
+
+    settings = load_settings(config)
+    with plainly():
+        sys.exit(service.run(settings))
+
+
+@main.command()
+@with_config
+@click.option("--offline", is_flag=True, help="Check settings, database and rules only; ask no platform and no mail.")
+def doctor(config: Path, offline: bool) -> None:
+    """Check settings, database, mail and every platform, and say what to do about each fault."""
+    from monitor import doctor as examination
+
+    with opened(config, create=True) as app:
+        sys.exit(examination.run(app, click.echo, offline=offline))
+
+
+@main.command()
+@click.argument("platform")
+@with_config
+def poll(platform: str, config: Path) -> None:
+    """Poll PLATFORM once, now, and say what was heard."""
+    from monitor import service
+
+    with opened(config, create=True) as app:
+        if platform not in app.stations:
+            known = ", ".join(app.stations) or "none"
+            raise Stop(f"{platform} is not in the settings; there are: {known}. Add [connectors.{platform}].", WRONG)
+        sys.exit(service.poll_once(app, platform, click.echo))
+
+
+@main.command()
+@click.argument("platform")
+@with_config
+def connect(platform: str, config: Path) -> None:
+    """Take in a platform's token from standard input and keep it encrypted, or renew the one that is kept."""
+    from monitor import renewal
+
+    with opened(config, create=True) as app:
+        if platform not in app.stations:
+            raise Stop(f"{platform} is not in the settings. Add [connectors.{platform}].", WRONG)
+        token = "" if sys.stdin.isatty() else sys.stdin.readline().strip()
+        sys.exit(renewal.connect(app, platform, token, click.echo))
+
+
+# ── people ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@main.command()
+@with_config
+@click.option("--all", "everything", is_flag=True, help="Closed ones too.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def incidents(config: Path, everything: bool, as_json: bool) -> None:
+    """List incidents, the most urgent first."""
+    from monitor import listing
+
+    with opened(config) as app:
+        for line in listing.incidents(app, everything=everything, as_json=as_json):
+            click.echo(line)
+
+
+@main.command()
+@click.argument("incident")
+@click.option("--by", required=True, help="Who acknowledges it.")
+@click.option("--role", type=click.Choice(["ceo", "chair", "operator"]), default="ceo", show_default=True)
+@with_config
+def acknowledge(incident: str, by: str, role: str, config: Path) -> None:
+    """Say that somebody takes care of INCIDENT: its reminders stop."""
+    from monitor import actions
+
+    with opened(config) as app:
+        actor = actions.Actor(role, by)
+        done = app.database.in_transaction(lambda s: actions.acknowledge(s, incident, actor, app.clock()))
+        click.echo("Acknowledged." if done else "It was acknowledged or closed already.")
+
+
+@main.command()
+@click.option("--text", default="", help="What worries you, in your own words.")
+@click.option("--link", default="", help="The link of the post.")
+@click.option("--by", default="", help="Your name, if you like.")
+@with_config
+def tip(text: str, link: str, by: str, config: Path) -> None:
+    """Tell the CEO about something you saw (policy 4.17). Always an alert, at once."""
+    from monitor import actions
+
+    with opened(config, create=True) as app:
+        row = app.database.in_transaction(
+            lambda s: actions.tip(s, app.desk, app.keys, words=text, link=link, by=by, now=app.clock())
+        )
+        click.echo(f"Thank you. The CEO is being told (incident {row.id}).")
+
+
+@main.group()
+def people() -> None:
+    """Mark the CEO or the Chair away or back."""
+
+
+@people.command()
+@click.argument("role", type=click.Choice(["ceo", "chair"]), default="ceo")
+@with_config
+def away(role: str, config: Path) -> None:
+    """From now on the other of CEO and Chair is told at once (policy 6.4)."""
+    _set_away(config, role, True)
+
+
+@people.command()
+@click.argument("role", type=click.Choice(["ceo", "chair"]), default="ceo")
+@with_config
+def back(role: str, config: Path) -> None:
+    """The ordinary chain again; an address that had been refused is tried again too."""
+    _set_away(config, role, False)
+
+
+def _set_away(config: Path, role: str, gone: bool) -> None:
+    from monitor import actions
+
+    with opened(config, create=True) as app:
+        app.database.in_transaction(lambda s: actions.set_away(s, role, gone, app.clock()))
+        person = app.people.get(role)
+        name = person.name if person else role
+        click.echo(f"{name} is {'away; the other of CEO and Chair is told first' if gone else 'back'}.")
+
+
+# ── takeover ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@main.group()
+def takeover() -> None:
+    """CEO takeover: nobody but the CEO publishes, until further notice (policy 4.16)."""
+
+
+@takeover.command()
+@with_config
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def status(config: Path, as_json: bool) -> None:
+    """Say whether takeover is active. Exit 0 when people may publish, 1 when not."""
+    from monitor import listing
+
+    with opened(config) as app:
+        text, active = listing.takeover(app, as_json=as_json)
+        click.echo(text)
+        sys.exit(NO if active else OK)
+
+
+@takeover.command()
+@click.option("--reason", required=True, help="Why, in one sentence; everybody is told it.")
+@click.option("--by", default="", help="Who begins it; the CEO unless said.")
+@click.option("--incident", default="", help="The incident that it is about.")
+@with_config
+def begin(reason: str, by: str, incident: str, config: Path) -> None:
+    """Begin takeover: every poster is told not to post, reply, like or delete."""
+    from monitor import takeovers
+
+    with opened(config, create=True) as app:
+        who = by or f"{app.settings.people.ceo.name} (command line)"
+        done = app.database.in_transaction(
+            lambda s: takeovers.begin(s, app.desk, by=who, reason=reason, now=app.clock(), incident=incident)
+        )
+        click.echo("Takeover is active. The notices are on their way." if done else "Takeover is active already.")
+
+
+@takeover.command()
+@click.option("--reason", default="The matter is settled.", show_default=True, help="Why it ends.")
+@click.option("--by", default="", help="Who ends it; the CEO unless said.")
+@click.option("--on-hold", default="", help="What stays on hold for now; then it stands down until ended again.")
+@with_config
+def end(reason: str, by: str, on_hold: str, config: Path) -> None:
+    """End takeover: everybody is told, and a report of what the accounts did is mailed."""
+    from monitor import takeovers
+
+    with opened(config, create=True) as app:
+        who = by or f"{app.settings.people.ceo.name} (command line)"
+        done = app.database.in_transaction(
+            lambda s: takeovers.end(s, app.desk, by=who, reason=reason, now=app.clock(), on_hold=on_hold)
+        )
+        click.echo("Back to normal. The notices are on their way." if done else "There is no takeover.")
+
+
+# ── digest ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@main.group()
+def digest() -> None:
+    """The weekly digest."""
+
+
+@digest.command("preview")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("digest-preview.html"), show_default=True)
+@with_config
+def digest_preview(out: Path, config: Path) -> None:
+    """Write the digest as it would look now to a file; nothing is mailed."""
+    from monitor import digest as weekly
+
+    with opened(config) as app:
+        click.echo(weekly.preview(app, out))
+
+
+@digest.command("send")
+@click.option("--again", is_flag=True, help="Mail this week's digest even if it has been mailed before.")
+@with_config
+def digest_send(again: bool, config: Path) -> None:
+    """Compose the digest up to now and mail it."""
+    from monitor import digest as weekly
+
+    with opened(config, create=True) as app:
+        click.echo(weekly.send_now(app, again=again))
+
+
+# ── data protection ─────────────────────────────────────────────────────────────────────────────────
+
+
+@main.group()
+def subject() -> None:
+    """Find, export or erase what is kept about a person (their handle, name, id, or a post's link)."""
+
+
+@subject.command("find")
+@click.argument("who")
+@with_config
+def subject_find(who: str, config: Path) -> None:
+    """Say what is kept about WHO. Exit 1 when nothing is."""
+    from monitor import subjects
+
+    with opened(config) as app:
+        lines = subjects.find(app, who)
+        for line in lines:
+            click.echo(line)
+        sys.exit(OK if len(lines) > 1 else NO)
+
+
+@subject.command("export")
+@click.argument("who")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("subject-export"), show_default=True)
+@with_config
+def subject_export(who: str, out: Path, config: Path) -> None:
+    """Write everything kept about WHO as JSON and as a readable page; third persons are masked."""
+    from monitor import subjects
+
+    with opened(config) as app:
+        click.echo(subjects.export(app, who, out))
+
+
+@subject.command("erase")
+@click.argument("who")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_config
+def subject_erase(who: str, yes: bool, config: Path) -> None:
+    """Erase WHO everywhere and never take them in again. This cannot be undone."""
+    from monitor import subjects
+
+    with opened(config) as app:
+        if not yes:
+            click.confirm(f"Erase everything about {who}? This cannot be undone.", abort=True)
+        click.echo(subjects.erase(app, who))
+
+
+@main.command()
+@with_config
+def forget(config: Path) -> None:
+    """Forget now what may no longer be kept (the daemon does it by itself), and print the report."""
+    from monitor import forgetting
+
+    with opened(config) as app:
+        click.echo(forgetting.say(forgetting.forget(app, app.clock())))
+
+
+@main.group()
+def db() -> None:
+    """The database: upgrade, backup, restore."""
+
+
+@db.command("upgrade")
+@with_config
+def db_upgrade(config: Path) -> None:
+    """Bring the database to the form that this version needs."""
+    from monitor.store import migrate
+
+    settings = load_settings(config)
+    with plainly():
+        from monitor.app import App
+
+        app = App(settings)
+        app.database.check()
+        click.echo("Upgraded." if migrate.upgrade(app.database) else "It is up to date.")
+        app.close()
+
+
+@db.command("backup")
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@with_config
+def db_backup(out: Path, config: Path) -> None:
+    """Write a backup to OUT while everything runs. Words that may not stand in backups are left out."""
+    from monitor import backup
+
+    with opened(config) as app:
+        click.echo(backup.write(app, out))
+
+
+@db.command("restore")
+@click.argument("source", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--yes", is_flag=True, help="Replace what is there now without asking.")
+@with_config
+def db_restore(source: Path, yes: bool, config: Path) -> None:
+    """Bring a backup back. Erasures and forgetting since then are replayed before anything is heard."""
+    from monitor import backup
+
+    settings = load_settings(config)
+    with plainly():
+        if not yes:
+            click.confirm("Replace the present database with the backup?", abort=True)
+        click.echo(backup.restore(settings, source))
+
+
+# ── judgement ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _scorer(config: Path | None) -> Any:
+    from monitor.scoring import build_scorer
+
+    with plainly():
+        if config is None:
+            from monitor.score import corpus_organisation
+
+            return build_scorer(corpus_organisation())
+        from monitor.app import App
+        from monitor.settings import load
+
+        return App(load(config)).scorer
+
+
+@main.command()
+@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="Judge for this organisation.")
+def score(config: Path | None) -> None:
+    """Judge posts: JSON Lines (corpus form) on standard input, JSON Lines on standard output, in the same order."""
+    from monitor.score import score_lines
+
+    lines = open(sys.stdin.fileno(), encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
+    for line in score_lines(lines, _scorer(config)):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, exists=True, path_type=Path), required=False)
+@click.option("--feedback", is_flag=True, help="Precision and misses as people here reported them.")
+@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="Judge for this organisation.")
+def evaluate(file: Path | None, feedback: bool, config: Path | None) -> None:
+    """Measure the judgement on labelled posts in FILE, or on the feedback of the people here."""
+    if feedback:
+        from monitor import learning
+
+        with opened(config or Path("earshot.toml")) as app:
+            click.echo(learning.report(app))
+        return
+    if file is None:
+        raise Stop("Name a file of labelled posts, or say --feedback.", WRONG)
+    from monitor.evaluate import evaluate_file
+
+    click.echo(evaluate_file(file, _scorer(config)))
+
+
+@main.command()
+@with_config
+@click.option("--accept", multiple=True, help="The number of a proposal to accept.")
+def tune(config: Path, accept: tuple[str, ...]) -> None:
+    """Propose changed thresholds or calm-list entries from feedback, with their effect; accept them by number."""
+    from monitor import learning
+
+    with opened(config) as app:
+        click.echo(learning.tune(app, accept))
+
+
+# ── settings ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@main.group("config")
+def config_group() -> None:
+    """The settings file."""
+
+
+@config_group.command("example")
+def config_example() -> None:
+    """Print a commented settings file to begin with."""
+    from monitor.example import example
+
+    click.echo(example(), nl=False)
+
+
+@config_group.command("check")
+@with_config
+def config_check(config: Path) -> None:
+    """Check the settings and the rules without asking anybody. Exit 2 when something is wrong."""
+    from monitor.scoring import check_rules
+
+    settings = load_settings(config)
+    problems = check_rules(settings.judgement.rules or None)
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    if problems:
+        raise Stop(f"{len(problems)} faults in the rules.", WRONG)
+    click.echo(f"{config} and the rules are in order: {', '.join(settings.connectors) or 'no platform'} in use.")
+
+
+@main.command()
+@click.option("--port", default=8800, show_default=True, help="Where the demo's pages are shown; the next ones too.")
+@click.option("--fast/--calm", default=True, help="Whether the story runs quickly.")
+def demo(port: int, fast: bool) -> None:
+    """Watch it work: five pretended platforms, one story going wrong, a mailbox to read in the browser."""
+    from monitor.demo import run as run_demo
+
+    sys.exit(run_demo(port=port, fast=fast))
+
+
+if __name__ == "__main__":
+    main()

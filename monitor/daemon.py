@@ -1,0 +1,344 @@
+"""``earshot run``: one instance, three independent loops, a watcher that looks at progress, and a clean end.
+
+APScheduler only ticks. What is due stands in the database, so that a missed tick costs nothing; polls, alerts and the
+watch have executors of their own, so that a hung poll never holds up an alert (reliability notes, 0.1, 0.5).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from apscheduler.executors.pool import ThreadPoolExecutor as TickPool
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from monitor import hearing, takeovers
+from monitor.app import App
+from monitor.store.tables import LeaseRow, ProgressRow
+
+log = logging.getLogger(__name__)
+
+POLL_TICK, ALERT_TICK, WATCH_TICK = 0.5, 1.0, 5.0
+"""Seconds between looks at what is due. An alert does not wait for its tick: taking in wakes the senders."""
+
+SENDERS = 4
+"""Deliveries at once: one mail server that keeps us waiting for ten minutes does not hold up the rest."""
+
+STUCK_AFTER = timedelta(seconds=60)
+"""A loop without progress for this long is restarted once; then the process ends for systemd to start anew."""
+
+DRAIN = 8.0
+"""Seconds that SIGTERM leaves for what is under way (bar: the whole end within 10 s)."""
+
+LEASE = timedelta(seconds=30)
+
+
+class AnotherInstance(Exception):
+    """Somebody else runs on this state directory or database; the message says who."""
+
+
+@contextlib.contextmanager
+def sole_instance(state_dir: Path) -> Iterator[None]:
+    """Hold the lock of the state directory. Raises ``AnotherInstance`` naming the holder."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    path = state_dir / "earshot.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(descriptor, 200).decode("utf-8", "replace").strip() or "another process"
+            raise AnotherInstance(
+                f"Another Earshot holds {path.name}: {holder}. Stop it first, or use another state directory."
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(slots=True)
+class Lease:
+    """The right to run on this database, renewed while we live. ``fence`` grows with every holder."""
+
+    app: App
+    holder: str = field(default_factory=lambda: f"process {os.getpid()} on {socket.gethostname()}")
+    fence: int = 0
+
+    def take(self) -> None:
+        """Take or renew the lease. Raises ``AnotherInstance`` when somebody else holds it."""
+
+        def work(session: Session) -> int:
+            now = self.app.clock()
+            row = session.get(LeaseRow, "daemon", with_for_update=True)
+            if row is None:
+                row = LeaseRow(name="daemon", holder="", fence=0, until=now)
+                session.add(row)
+            if row.until > now and (row.holder, row.fence) != (self.holder, self.fence) and self._lives(row.holder):
+                raise AnotherInstance(f"Another Earshot runs on this database: {row.holder}. Stop it first.")
+            if self.fence and row.fence != self.fence:
+                raise AnotherInstance(f"Another Earshot took over this database: {row.holder}.")
+            row.fence = self.fence or row.fence + 1
+            row.holder, row.until = self.holder, now + LEASE
+            return row.fence
+
+        self.fence = self.app.database.in_transaction(work)
+
+    def give_back(self) -> None:
+        """Let go, so that a successor need not wait."""
+
+        def work(session: Session) -> None:
+            row = session.get(LeaseRow, "daemon")
+            if row is not None and row.fence == self.fence:
+                row.until = self.app.clock()
+
+        self.app.database.in_transaction(work)
+
+    def _lives(self, holder: str) -> bool:
+        """A process of this machine that is gone holds nothing any more: after SIGKILL we need not wait."""
+        number, _, host = holder.removeprefix("process ").partition(" on ")
+        if host != socket.gethostname() or not number.isdigit():
+            return True
+        try:
+            os.kill(int(number), 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return int(number) != os.getpid()
+
+
+class Daemon:
+    """The running house. ``run`` returns the exit code."""
+
+    def __init__(self, app: App, *, on_tick: Callable[[], None] | None = None) -> None:
+        self.app = app
+        self.lease = Lease(app)
+        self._on_tick = on_tick
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._progress: dict[str, float] = {}
+        self._polls: dict[str, Future[None]] = {}
+        self._sending: set[Future[None]] = set()
+        self._pollers = ThreadPoolExecutor(max_workers=max(1, len(app.stations)), thread_name_prefix="poll")
+        self._senders = ThreadPoolExecutor(max_workers=SENDERS, thread_name_prefix="send")
+        self._scheduler: BackgroundScheduler | None = None
+        self._jobs: list[Housekeeping] = []
+        self._exit = 0
+
+    # ── life ────────────────────────────────────────────────────────────────────────────────────
+
+    def prepare(self) -> None:
+        """Take the lease, free what a dead daemon had claimed, make every platform due."""
+        self.lease.take()
+        self.app.poller.prepare(self.app.stations)
+        freed = self.app.dispatcher.free()
+        if freed:
+            log.info("alerts of an interrupted run are due again", extra={"alerts": freed})
+
+    def run(self) -> int:
+        """Run until SIGTERM, SIGINT or a fault that only a new process mends. 0 when ended by a signal."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stop())
+        self.prepare()
+        self._start_ticking()
+        sender = threading.Thread(target=self._feed_senders, name="alerts", daemon=True)
+        sender.start()
+        _notify("READY=1")
+        log.info("listening", extra={"platforms": sorted(self.app.stations)})
+        restarted = False
+        while not self._stop.wait(1.0):
+            stuck = self._stuck()
+            if not stuck:
+                _notify("WATCHDOG=1")
+                continue
+            if restarted:
+                log.critical("loops make no progress; ending for a new start", extra={"loops": stuck})
+                self._exit = 1
+                break
+            log.error("loops make no progress; the ticker is started anew", extra={"loops": stuck})
+            restarted = True
+            self._start_ticking()
+        self._end()
+        return self._exit
+
+    def stop(self) -> None:
+        """Ask the daemon to end; safe to call from a signal handler or another thread."""
+        self._stop.set()
+        self._wake.set()
+
+    def _end(self) -> None:
+        _notify("STOPPING=1")
+        self._stop.set()
+        self._wake.set()
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=False)
+        until = time.monotonic() + DRAIN
+        under_way = [*self._polls.values(), *self._sending]
+        while under_way and time.monotonic() < until:
+            under_way = [future for future in under_way if not future.done()]
+            time.sleep(0.05)
+        self._pollers.shutdown(wait=False, cancel_futures=True)
+        self._senders.shutdown(wait=False, cancel_futures=True)
+        with contextlib.suppress(Exception):
+            self.lease.give_back()
+        self.app.close()
+        log.info("ended")
+
+    # ── ticking ─────────────────────────────────────────────────────────────────────────────────
+
+    def _start_ticking(self) -> None:
+        if self._scheduler is not None:
+            with contextlib.suppress(Exception):
+                self._scheduler.shutdown(wait=False)
+        now = time.monotonic()
+        self._progress = {"poll": now, "watch": now}
+        executors = {name: TickPool(1) for name in ("poll", "watch")}
+        scheduler = BackgroundScheduler(executors=executors, timezone="UTC")
+        for name, seconds, work in (("poll", POLL_TICK, self._poll_tick), ("watch", WATCH_TICK, self._watch_tick)):
+            scheduler.add_job(
+                self._tick, "interval", args=(name, work), seconds=seconds, id=name, executor=name,
+                misfire_grace_time=None, coalesce=True, max_instances=1,
+            )  # fmt: skip
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # "skipped" is normal while a tick takes long
+        scheduler.start()
+        self._scheduler = scheduler
+
+    def _tick(self, name: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+            self._progress[name] = time.monotonic()
+        except AnotherInstance as error:
+            log.critical("lost the database to another instance", extra={"why": str(error)})
+            self._exit = 3
+            self.stop()
+        except Exception:  # bulkhead: a tick
+            log.exception("a tick broke down", extra={"loop": name})
+
+    def _stuck(self) -> list[str]:
+        now = time.monotonic()
+        return [name for name, at in self._progress.items() if now - at > STUCK_AFTER.total_seconds()]
+
+    def _poll_tick(self) -> None:
+        for name in self.app.poller.due(self.app.clock()):
+            running = self._polls.get(name)
+            if (running is None or running.done()) and name in self.app.stations and not self._stop.is_set():
+                self._polls[name] = self._pollers.submit(self._poll, name)
+
+    def _poll(self, name: str) -> None:
+        try:
+            self.app.poller.poll(self.app.stations[name], on_taken=self._wake.set)
+        except Exception:  # bulkhead: a tick
+            log.exception("a poll broke down", extra={"platform": name})
+            time.sleep(1)  # whatever broke, it is not asked again at once
+        finally:
+            self._wake.set()
+
+    def _watch_tick(self) -> None:
+        self.lease.take()
+        app, now = self.app, self.app.clock()
+
+        def work(session: Session) -> None:
+            app.desk.run_chains(session, now)
+            takeovers.tick(session, app.desk, now)
+            hearing.watch(session, app.desk, app.stations, app.limits, now)
+            self._write_progress(session, now)
+
+        app.database.in_transaction(work)
+        for job in self._jobs:
+            job.run_when_due(now)
+        if self._on_tick is not None:
+            self._on_tick()
+        self._wake.set()
+
+    def _write_progress(self, session: Session, now: datetime) -> None:
+        row = session.scalar(select(ProgressRow).where(ProgressRow.loop == "watch"))
+        if row is None:
+            session.add(ProgressRow(loop="watch", at=now))
+        elif now - row.at >= timedelta(seconds=15):
+            row.at = now
+
+    def every(self, interval: timedelta, name: str, work: Callable[[datetime], None]) -> None:
+        """Add something that the watch loop does now and then: forgetting, re-checks, the digest."""
+        self._jobs.append(Housekeeping(name, interval, work))
+
+    # ── sending ─────────────────────────────────────────────────────────────────────────────────
+
+    def _feed_senders(self) -> None:
+        """Wake at every taking-in, at the latest after ``ALERT_TICK``; hand out one delivery per free sender."""
+        while not self._stop.is_set():
+            self._wake.wait(ALERT_TICK)
+            self._wake.clear()
+            self._sending = {future for future in self._sending if not future.done()}
+            with contextlib.suppress(RuntimeError):  # the pool was shut down under us
+                while len(self._sending) < SENDERS and not self._stop.is_set() and self._anything_due():
+                    self._sending.add(self._senders.submit(self._send_all))
+                    if len(self._sending) > 1:
+                        break
+
+    def _anything_due(self) -> bool:
+        try:
+            return self.app.dispatcher.is_due()
+        except Exception:  # bulkhead: a channel
+            log.exception("the outbox could not be read")
+            time.sleep(1)
+            return False
+
+    def _send_all(self) -> None:
+        try:
+            while not self._stop.is_set() and self.app.dispatcher.deliver_next():
+                pass
+        except Exception:  # bulkhead: a channel
+            log.exception("a sender broke down")
+            time.sleep(1)
+
+
+@dataclass(slots=True)
+class Housekeeping:
+    """Something done now and then in a thread of its own, never twice at a time."""
+
+    name: str
+    interval: timedelta
+    work: Callable[[datetime], None]
+    last: float | None = None
+    running: threading.Thread | None = None
+
+    def run_when_due(self, now: datetime) -> None:
+        """Start it when its time has come and the last round is over."""
+        if self.running is not None and self.running.is_alive():
+            return
+        if self.last is not None and time.monotonic() - self.last < self.interval.total_seconds():
+            return
+        self.last = time.monotonic()
+        self.running = threading.Thread(target=self._go, args=(now,), name=self.name, daemon=True)
+        self.running.start()
+
+    def _go(self, now: datetime) -> None:
+        try:
+            self.work(now)
+        except Exception:  # bulkhead: a tick
+            log.exception("housekeeping broke down", extra={"job": self.name})
+
+
+def _notify(state: str) -> None:
+    """Tell systemd, where it listens (``sd_notify``)."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.connect("\0" + address[1:] if address.startswith("@") else address)
+        channel.sendall(state.encode())

@@ -1,0 +1,47 @@
+"""The outside dead man's switch: it is pinged only while everything works, and complains when we fall silent."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from datetime import datetime, timedelta
+
+import requests
+
+from monitor.app import App
+from monitor.store.tables import PlatformRow
+from sqlalchemy import select
+
+log = logging.getLogger(__name__)
+
+OLDEST_ALERT = timedelta(minutes=10)
+FREE_SPACE = 100 * 1024 * 1024
+
+
+def send(app: App, now: datetime) -> bool:
+    """Ping when all is well; False when something is not, and the switch will complain."""
+    unwell = reasons(app, now)
+    if unwell:
+        log.warning("no ping: something is wrong", extra={"reasons": unwell})
+        return False
+    try:
+        requests.get(app.settings.service.ping_url, timeout=(5, 10)).close()
+    except requests.RequestException as error:
+        log.warning("the ping did not arrive", extra={"error": type(error).__name__})
+        return False
+    return True
+
+
+def reasons(app: App, now: datetime) -> list[str]:
+    """What is wrong right now, in words: polls, the outbox, the disk, the scorer's canary."""
+    found: list[str] = []
+    waiting, oldest = app.dispatcher.waiting()
+    if oldest is not None and now - oldest > OLDEST_ALERT:
+        found.append(f"{waiting} alerts wait, the oldest for more than ten minutes")
+    with app.database.read() as session:
+        rows = session.scalars(select(PlatformRow).where(PlatformRow.in_use.is_(True))).all()
+        if rows and all(row.failing_since is not None for row in rows):
+            found.append("no platform can be heard")
+    if shutil.disk_usage(app.settings.state_dir).free < FREE_SPACE:
+        found.append("the disk is nearly full")
+    return found

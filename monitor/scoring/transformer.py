@@ -1,0 +1,113 @@
+"""The transformer reader: one quantised file, run by ``onnxruntime`` on one thread, its word joined with the linear one's.
+
+Posts are read one by one, without padding: the scale of quantised activations is taken over a whole batch, so
+that a post read beside others would otherwise get another reading than alone.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from connectors.model import Mention
+from monitor.scoring.learned import Levels, ModelRefused, Reading, numbers, shipped
+from monitor.scoring.linear import CATEGORIES, WORTH_EXPLAINING, Examples, LinearReader, load_linear
+from monitor.scoring.rendering import WordPieces, rendering
+
+_NEAR = 0.45
+"""Cosine below which two posts are not alike enough to explain one by the other."""
+
+
+class TransformerReader:
+    """Reads posts whole. ``share`` of the joint word is its own, the rest the linear reader's."""
+
+    name = "transformer"
+
+    def __init__(
+        self,
+        session: Any,
+        pieces: WordPieces,
+        beside: LinearReader,
+        *,
+        temperature: float,
+        share: float,
+        vectors: np.ndarray,
+        reasons: Sequence[str],
+    ) -> None:
+        self._session = session
+        self._pieces = pieces
+        self._beside = beside
+        self._temperature, self._share = temperature, share
+        self._vectors, self._reasons = vectors, tuple(reasons)
+
+    def read(self, posts: Sequence[Mention], names: Sequence[str]) -> list[Reading]:
+        """A reading of each post, in order."""
+        return [self._read(rendering(post, names)) for post in posts]
+
+    def outputs(self, text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The raw outputs for a rendering: logits of the levels, logits of the categories, the unit vector."""
+        ids = np.array([self._pieces.ids(text)], dtype=np.int64)
+        levels, categories, vector = self._session.run(None, {"ids": ids, "mask": np.ones_like(ids)})
+        return levels[0], categories[0], vector[0]
+
+    def _read(self, text: str) -> Reading:
+        levels, categories, vector = self.outputs(text)
+        linear = self._beside.read_rendering(text)
+        joined = _joined(levels / self._temperature, linear.levels, self._share)
+        chances = 1.0 / (1.0 + np.exp(-categories))
+        named = {
+            category: self._share * float(own) + (1.0 - self._share) * linear.categories[category]
+            for category, own in zip(CATEGORIES, chances, strict=True)
+        }
+        return Reading(joined, named, self._nearest(vector) if joined[2] + joined[3] >= WORTH_EXPLAINING else ())
+
+    def _nearest(self, vector: np.ndarray, most: int = 2) -> tuple[str, ...]:
+        likeness = self._vectors @ vector
+        best = np.argsort(-likeness, kind="stable")[:most]
+        return tuple(dict.fromkeys(self._reasons[i] for i in best if likeness[i] >= _NEAR))
+
+
+def load_transformer(folder: Path) -> TransformerReader:
+    """The transformer of ``folder`` and the linear reader beside it. Raises ModelRefused."""
+    settings = numbers(folder)["transformer"]
+    examples = Examples(zlib.decompress(shipped(folder, "examples.bin")))
+    steps = np.frombuffer(shipped(folder, "vectors.bin"), dtype=np.int8)
+    if len(steps) != len(examples.reasons) * settings["width"]:
+        raise ModelRefused("model file vectors.bin does not belong to examples.bin; install Earshot again")
+    return TransformerReader(
+        _session(shipped(folder, "transformer.onnx")),
+        WordPieces(shipped(folder, "vocab.txt").decode().splitlines()),
+        load_linear(folder),
+        temperature=settings["temperature"],
+        share=settings["share"],
+        vectors=steps.reshape(len(examples.reasons), -1).astype(np.float32) / 127,
+        reasons=examples.reasons,
+    )
+
+
+def _session(model: bytes) -> Any:
+    """One thread, no arena that grows with the longest post ever read, nothing spinning between posts."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 4
+    try:
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises its own kinds, which differ between versions
+        raise ModelRefused(f"onnxruntime {ort.__version__} cannot read transformer.onnx ({type(error).__name__})") from None
+
+
+def _joined(own: np.ndarray, linear: Levels, share: float) -> Levels:
+    """The geometric mean of two readings, weighed by ``share``, brought back to a sum of 1."""
+    own = own - own.max()
+    own = own - math.log(float(np.exp(own).sum()))
+    raised = [math.exp(share * float(a) + (1.0 - share) * math.log(max(b, 1e-6))) for a, b in zip(own, linear, strict=True)]
+    total = sum(raised)
+    return raised[0] / total, raised[1] / total, raised[2] / total, raised[3] / total

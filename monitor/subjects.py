@@ -1,0 +1,248 @@
+"""A person's rights: find, export and erase what is kept about them (R-D6), by handle, name, id or a post's link.
+
+Erasing leaves keyed hashes only, so that the person's posts are never taken in again, and ends with a search of the
+database's own files for what was erased (reliability notes, 0.10: deleting a row is not erasure).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import String, cast, delete, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from monitor import journal
+from monitor.app import App
+from monitor.store import search
+from monitor.store.tables import AlertRow, ErasureRow, IncidentRow, LogRow, MentionRow, QuarantineRow
+
+MASK = "[name left out]"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is kept about one person: their own posts, posts by others that name them, our own notes that do."""
+
+    own: tuple[MentionRow, ...]
+    naming: tuple[MentionRow, ...]
+    logs: tuple[LogRow, ...]
+    incidents: tuple[IncidentRow, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.own or self.naming or self.logs or self.incidents)
+
+
+def look_up(session: Session, who: str) -> Found:
+    """Everything kept that is by ``who`` or names them. ``who`` is a handle, a name, an id, or a post's link or id."""
+    bare = who.strip().lstrip("@")
+    if not bare:
+        return Found((), (), (), ())
+    folded = bare.casefold()
+    by_author = [
+        func.lower(func.ltrim(column, "@")) == folded
+        for column in (MentionRow.author_handle, MentionRow.author_name, MentionRow.author_id)
+    ]
+    own = session.scalars(
+        select(MentionRow)
+        .where(or_(*by_author, MentionRow.url == who.strip(), MentionRow.external_id == bare))
+        .order_by(MentionRow.posted_at)
+    ).all()
+    known = {row.id for row in own}
+    like = f"%{_escaped(bare)}%"
+    naming: list[MentionRow] = []
+    logs: list[LogRow] = []
+    incidents: list[IncidentRow] = []
+    if len(bare) >= 4:
+        naming = [
+            row
+            for row in session.scalars(
+                select(MentionRow).where(
+                    or_(
+                        MentionRow.text.ilike(like, escape="\\"),
+                        cast(MentionRow.signals, String).ilike(like, escape="\\"),
+                    )
+                )
+            )
+            if row.id not in known
+        ]
+        logs = list(session.scalars(select(LogRow).where(LogRow.what.ilike(like, escape="\\"))))
+        incidents = list(
+            session.scalars(
+                select(IncidentRow).where(
+                    or_(IncidentRow.summary.ilike(like, escape="\\"), IncidentRow.tip_link.ilike(like, escape="\\"))
+                )
+            )
+        )
+    return Found(tuple(own), tuple(naming), tuple(logs), tuple(incidents))
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\%_])", r"\\\1", text)
+
+
+def find(app: App, who: str) -> list[str]:
+    """One line for each thing kept, without anybody's words, and a heading; only the heading when nothing is kept."""
+    with app.database.read() as session:
+        found = look_up(session, who)
+        lines = [f"Kept about this person: {len(found.own)} posts of theirs, {len(found.naming)} posts that name them, "
+                 f"{len(found.logs) + len(found.incidents)} of our own notes."]  # fmt: skip
+        for title, rows in (("by them", found.own), ("names them", found.naming)):
+            for row in rows:
+                until = f"text until {row.text_until:%Y-%m-%d %H:%M} UTC" if row.text_until else "text forgotten"
+                lines.append(f"  {title}: {row.platform} {row.kind} {row.posted_at:%Y-%m-%d} {row.url} ({until})")
+        lines += [f"  our log of incident {log.incident_id}, {log.at:%Y-%m-%d}" for log in found.logs]
+        lines += [f"  a tip: incident {row.id}, {row.opened_at:%Y-%m-%d}" for row in found.incidents]
+        return lines if found else lines[:1]
+
+
+def export(app: App, who: str, out: Path) -> str:
+    """Write ``subject.json`` and ``subject.html`` into the folder ``out``; third persons' handles are masked."""
+    with app.database.read() as session:
+        found = look_up(session, who)
+        body = {
+            "about": who,
+            "made_at": app.clock().isoformat(),
+            "controller": app.settings.organisation.name,
+            "purpose": "listening to what is said about the organisation, and protecting people",
+            "contact": app.settings.privacy.contact,
+            "posts": [_post(row, who, own=True) for row in found.own],
+            "posts_that_name_you": [_post(row, who, own=False) for row in found.naming],
+            "notes": [{"at": log.at.isoformat(), "note": _masked(log.what, who)} for log in found.logs],
+        }
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "subject.json").write_text(json.dumps(body, indent=2, ensure_ascii=False), "utf-8")
+    (out / "subject.html").write_text(_page(body), "utf-8")
+    return f"Written to {out}/subject.json and {out}/subject.html: {len(body['posts'])} posts."
+
+
+def _post(row: MentionRow, who: str, *, own: bool) -> dict[str, Any]:
+    return {
+        "platform": row.platform,
+        "link": row.url,
+        "posted_at": row.posted_at.isoformat(),
+        "first_seen_at": row.first_seen_at.isoformat(),
+        "author": (row.author_handle or row.author_name) if own else MASK,
+        "text": _masked(row.text, who) if row.text else None,
+        "kept_until": row.text_until.isoformat() if row.text_until else None,
+        "purpose": row.purpose,
+        "lawful_basis": row.basis,
+        "level_of_the_post_for_us": row.severity,
+        "categories_of_the_post": list(row.categories),
+    }
+
+
+def _masked(text: str, who: str) -> str:
+    bare = who.strip().lstrip("@").casefold()
+    return re.sub(r"@[\w.]{2,}", lambda m: m[0] if m[0][1:].casefold() == bare else MASK, text)
+
+
+def _page(body: dict[str, Any]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(p['platform'])}</td><td>{escape(p['posted_at'][:16])}</td><td>{escape(p['text'] or 'forgotten')}"
+        f"</td><td>{escape(p['link'])}</td></tr>"
+        for p in [*body["posts"], *body["posts_that_name_you"]]
+    )
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><title>What is kept about you</title>"
+        f"<h1>What {escape(body['controller'])} keeps about you</h1><p>Made on {escape(body['made_at'][:16])} UTC. "
+        f"Purpose: {escape(body['purpose'])}.</p><table border=1><tr><th>Platform<th>Posted<th>Text<th>Link</tr>{rows}"
+        "</table></html>"
+    )
+
+
+def erase(app: App, who: str) -> str:
+    """Erase everything about ``who``, keep them out from now on, and say how often they still turn up in our files."""
+    now = app.clock()
+
+    def work(session: Session) -> tuple[int, list[str], list[str]]:
+        found = look_up(session, who)
+        keys = [*_person_keys(app, who, found.own)]
+        needles = _needles(who, found)
+        for row in found.own:
+            keys.append((row.platform, app.keys.digest("erased", row.platform, row.external_id)))
+        for platform, key in dict.fromkeys(keys):
+            if session.get(ErasureRow, key) is None:
+                session.add(ErasureRow(key=key, platform=platform, at=now, why="asked for"))
+        _wipe(session, found, who)
+        return len(found.own) + len(found.naming), [key for _, key in keys], needles
+
+    count, keys, needles = app.database.in_transaction(work)
+    journal.append(app.settings.state_dir, keys, now)
+    app.database.in_transaction(search.purge)
+    app.database.compact()
+    left = hits(app, needles)
+    return (
+        f"Erased: {count} posts. They will not be taken in again. "
+        f"A search of the database's own files for the erased words found {left} places."
+    )
+
+
+def _person_keys(app: App, who: str, own: Iterable[MentionRow]) -> list[tuple[str, str]]:
+    names = {who.strip().lstrip("@").casefold()}
+    platforms = set(app.stations) | {row.platform for row in own}
+    pairs = {(platform, name) for platform in platforms for name in names if not name.startswith("http")}
+    for row in own:
+        pairs |= {
+            (row.platform, name.lstrip("@").casefold())
+            for name in (row.author_handle, row.author_id, row.author_name)
+            if name
+        }
+    return [(platform, app.keys.digest("erased", platform, name)) for platform, name in sorted(pairs)]
+
+
+def _wipe(session: Session, found: Found, who: str) -> None:
+    for row in found.own:
+        search.forget(session, row.id)
+        session.execute(
+            delete(QuarantineRow).where(
+                QuarantineRow.platform == row.platform, QuarantineRow.external_id == row.external_id
+            )
+        )
+        session.delete(row)
+    for row in found.naming:  # others' posts that name the person: their words go, the row stays as a count
+        search.forget(session, row.id)
+        row.text = row.author_name = row.author_handle = row.author_id = None
+        row.text_until = row.author_until = row.recheck_at = None
+        row.signals, row.status = [], "forgotten"
+    pattern = re.compile(re.escape(who.strip().lstrip("@")), re.IGNORECASE)
+    for log in found.logs:
+        log.what = pattern.sub("[erased]", log.what)
+    for incident in found.incidents:
+        incident.summary = pattern.sub("[erased]", incident.summary)
+        incident.tip_link = "" if pattern.search(incident.tip_link) else incident.tip_link
+    links = [row.url for row in found.own if row.url]
+    if links:
+        session.execute(update(IncidentRow).where(IncidentRow.tip_link.in_(links)).values(tip_link=""))
+    ids = [str(row.id) for row in found.own]
+    for alert in session.scalars(select(AlertRow).where(AlertRow.template == "unscored")):
+        if alert.facts.get("url") in links or str(alert.facts.get("news")) in ids:
+            alert.facts = {key: value for key, value in alert.facts.items() if key != "url"}
+
+
+def _needles(who: str, found: Found) -> list[str]:
+    words = {who.strip().lstrip("@")}
+    for row in found.own:
+        words |= {name for name in (row.author_handle, row.author_name) if name}
+        if row.text and len(row.text) >= 12:
+            words.add(row.text[:40])
+    return [word for word in words if len(word) >= 4]
+
+
+def hits(app: App, needles: Iterable[str]) -> int:
+    """How often any of ``needles`` stands in the raw bytes of SQLite's files; 0 for a database server."""
+    if not app.database.is_sqlite:
+        return 0
+    base = Path(app.settings.store.url.removeprefix("sqlite:///"))
+    found = 0
+    for path in (base, Path(f"{base}-wal"), Path(f"{base}-journal")):
+        if path.exists():
+            raw = path.read_bytes()
+            found += sum(raw.count(needle.encode("utf-8", "surrogatepass")) for needle in needles)
+    return found
+
