@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from alerts.model import Recipient
+from alerts.mail import compose_digest
+from alerts.model import Letter, Recipient
 from connectors.model import Grant
 from monitor import hearing
 from monitor.cards import Cards, load_cards
@@ -19,13 +20,13 @@ from monitor.escalation import ChainPolicy
 from monitor.intake import Intake
 from monitor.keys import Keys, load_keys
 from monitor.links import Links
-from monitor.notices import House
+from monitor.notices import House, letter_for
 from monitor.outbox import Desk
 from monitor.poll import Poller, Runner, Station
 from monitor.scoring import Scorer, build_scorer
 from monitor.settings import Settings, platform_of
 from monitor.store.database import Database
-from monitor.store.tables import GrantRow
+from monitor.store.tables import AlertRow, GrantRow
 from monitor.terms import Terms, load_terms
 from monitor.workers import Workers
 
@@ -166,7 +167,19 @@ class App:
     @cached_property
     def dispatcher(self) -> Dispatcher:
         """Delivers alerts."""
-        return Dispatcher(self.database, self.desk, self.house, self.settings.mail, self.runner, self.clock)
+        return Dispatcher(self.database, self.desk, self.letter, self.settings.mail, self.runner, self.clock)
+
+    def letter(self, session: Session, row: AlertRow, now: datetime) -> Letter:
+        """The mail that an owed alert stands for."""
+        from monitor import digest
+
+        if row.template == "digest":
+            recipient = Recipient(row.role, row.name, row.address)
+            identity = f"<{row.id}@{self.settings.mail.domain}>"
+            return compose_digest(
+                digest.bulletin_of(session, self, row), recipient, message_id=identity, sent_at=now
+            )
+        return letter_for(session, row, self.house(now))
 
     def house(self, now: datetime) -> House:
         """What composing a mail needs to know of the house at ``now``."""

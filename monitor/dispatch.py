@@ -21,7 +21,6 @@ from alerts.model import DeliveryFailed, Letter, MailKind, Severity
 from monitor.clock import Clock
 from monitor.intake import incident_of
 from monitor.model import IncidentState
-from monitor.notices import House, letter_for
 from monitor.outbox import CHAIN, ROLE_WORDS, Desk, note
 from monitor.poll import Runner
 from monitor.store.database import Database
@@ -58,7 +57,8 @@ class Dispatcher:
 
     database: Database
     desk: Desk
-    house: Callable[[datetime], House]
+    letter: Callable[[Session, AlertRow, datetime], Letter]
+    """Composes the mail that a row stands for, from what the store holds at that moment."""
     mail: MailSettings
     runner: Runner
     clock: Clock
@@ -204,7 +204,7 @@ class Dispatcher:
         with self.database.read() as session:
             row = session.get_one(AlertRow, alert_id)
             channel, role = row.channel, row.role
-            letter = letter_for(session, row, self.house(now))
+            letter = self.letter(session, row, now)
             recipient = self.desk.person(session, role)
         try:
             if channel == "phone":

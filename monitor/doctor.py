@@ -1,0 +1,190 @@
+"""``earshot doctor``: looks at settings, database, mail and every platform, and says what to do about each fault."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import text
+
+from alerts import mailer, phone
+from alerts.model import DeliveryFailed
+from connectors.errors import ConnectorError, Unreachable
+from connectors.model import Allowance, Finding, Level
+from monitor import digest, forgetting, hearing, ledger
+from monitor.app import App
+from monitor.clock import say_duration, say_moment
+from monitor.poll import Station, examine
+from monitor.scoring import check_rules
+from monitor.store.tables import PlatformRow
+from monitor.workers import DeadlineExceeded, WorkFailed
+
+MARKS = {Level.GOOD: "ok   ", Level.NOTE: "note ", Level.BAD: "FAULT"}
+WAL_FIXED = (3, 51, 3)
+"""SQLite's first version without the write-ahead-log fault (reliability notes, 0.9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found in one place, and whether something there could not be reached at all."""
+
+    place: str
+    findings: tuple[Finding, ...]
+    unreachable: bool = False
+
+
+def run(app: App, say: Callable[[str], None], *, offline: bool = False) -> int:
+    """Print every finding. 0 all well, 1 a fault was found, 4 a platform, mail or the database was out of reach."""
+    worst, away = 0, False
+    for looked in look(app, offline=offline):
+        say(looked.place)
+        for finding in looked.findings:
+            say(f"  {MARKS[finding.level]}  {finding.what}")
+            if finding.do:
+                say(f"         {finding.do}")
+            worst = max(worst, 1 if finding.level is Level.BAD else 0)
+        away = away or looked.unreachable
+    say("")
+    say("Something could not be reached." if away else "Faults were found." if worst else "All is well.")
+    return 4 if away else worst
+
+
+def look(app: App, *, offline: bool) -> Iterator[Looked]:
+    """Every place in turn, so that the first words appear at once."""
+    now = app.clock()
+    yield Looked("Settings", tuple(_settings(app, now)))
+    yield Looked("Database", tuple(_database(app, now)))
+    yield Looked("Judgement", tuple(_judgement(app)))
+    if offline:
+        return
+    yield _mail(app)
+    for station in app.stations.values():
+        yield _platform(app, station, now)
+
+
+def _settings(app: App, now: datetime) -> Iterator[Finding]:
+    settings = app.settings
+    yield Finding(Level.GOOD, f"{settings.path.name} was read; listening for {settings.organisation.name}.")
+    if not settings.connectors:
+        yield Finding(Level.BAD, "No platform is in use.", "Add at least one table such as [connectors.x].")
+    if settings.people.operator is None:
+        yield Finding(Level.NOTE, "There is no operator; the CEO gets the technical mails too.", "Add [people.operator].")
+    for note in digest.setup_notes(app, now):
+        yield Finding(Level.BAD if "[privacy]" in note else Level.NOTE, note)
+    for role, person in app.people.items():
+        unusable = phone.unusable(person.phones) if person.phones else ()
+        if unusable:
+            which = ", ".join(str(n + 1) for n in unusable)
+            yield Finding(
+                Level.BAD, f"Phone {which} of the {role} is no address that apprise understands.", "Correct it in the settings."
+            )
+
+
+def _database(app: App, now: datetime) -> Iterator[Finding]:
+    if app.database.is_sqlite:
+        yield from _sqlite(app)
+    else:
+        with app.database.read() as session:
+            version = str(session.scalar(text("show server_version")))
+        yield Finding(Level.GOOD, f"PostgreSQL {version} answers.")
+    with app.database.read() as session:
+        late = forgetting.overdue(session, now)
+    if late:
+        yield Finding(
+            Level.BAD, f"{late} texts should have been forgotten already.", "Run `earshot forget`, and see that the service runs."
+        )
+    free = shutil.disk_usage(app.settings.state_dir).free
+    if free < 1024**3:
+        yield Finding(Level.BAD, f"Only {free // 1024**2} MB are free on the disk.", "Make room: Earshot stops hearing without it.")
+    else:
+        yield Finding(Level.GOOD, f"{free / 1024**3:.0f} GB are free on the disk.")
+    key = app.settings.state_dir / "install.key"
+    if key.exists() and key.stat().st_mode & 0o077:
+        yield Finding(Level.BAD, "The install key can be read by others.", f"chmod 600 {key.name}")
+
+
+def _sqlite(app: App) -> Iterator[Finding]:
+    with app.database.read() as session:
+        fine = session.scalar(text("PRAGMA quick_check"))
+    if fine == "ok":
+        yield Finding(Level.GOOD, f"SQLite {sqlite3.sqlite_version}; its check found no damage.")
+    else:
+        yield Finding(Level.BAD, "The database is damaged.", "Stop the service and restore the newest backup: `earshot db restore`.")
+    if sqlite3.sqlite_version_info < WAL_FIXED:
+        yield Finding(
+            Level.NOTE,
+            f"SQLite {sqlite3.sqlite_version} has a rare fault in its write-ahead log, mended in 3.51.3.",
+            "Nothing to do now; take backups, and update the system in its time.",
+        )
+    wal = Path(f"{app.settings.store.url.removeprefix('sqlite:///')}-wal")
+    if wal.exists() and wal.stat().st_size > 64 * 1024**2:
+        yield Finding(Level.NOTE, "The write-ahead log is larger than 64 MB.", "Something reads the database for long; see what.")
+
+
+def _judgement(app: App) -> Iterator[Finding]:
+    problems = check_rules(app.settings.judgement.rules or None)
+    if problems:
+        yield Finding(Level.BAD, f"The rules have {len(problems)} faults; the first: {problems[0]}", "`earshot config check` lists all.")
+    else:
+        yield Finding(Level.GOOD, "The rules are in order and all their examples hold.")
+    yield Finding(Level.GOOD, app.scorer.describe())
+
+
+def _mail(app: App) -> Looked:
+    try:
+        words = app.runner.run(timedelta(seconds=60), mailer.probe, app.settings.mail)
+    except (DeliveryFailed, DeadlineExceeded, WorkFailed) as error:
+        why = error.why if isinstance(error, DeliveryFailed) else str(error)
+        found = Finding(Level.BAD, f"No mail can leave: {why}", "Check [mail] host, port, security, username and password.")
+        return Looked("Mail", (found,), unreachable=True)
+    return Looked("Mail", (Finding(Level.GOOD, f"Mail can leave: {words}."),))
+
+
+def _platform(app: App, station: Station, now: datetime) -> Looked:
+    place, plan = hearing.say_platform(station.name), station.plan()
+
+    def reserve(session: object) -> tuple[dict[str, int], object]:
+        return (
+            ledger.reserve(session, station.name, plan, now),  # type: ignore[arg-type]
+            app.settings_of(session, station),  # type: ignore[arg-type]
+        )
+
+    reserved, settings = app.database.in_transaction(reserve)
+    away = False
+    try:
+        findings = tuple(
+            app.runner.run(
+                app.settings.service.poll_deadline, examine, station.name, settings, station.organisation, Allowance(now, reserved)
+            )
+        )
+    except ConnectorError as error:
+        away = isinstance(error, Unreachable)
+        findings = (Finding(Level.BAD, error.what, error.do),)
+    except (DeadlineExceeded, WorkFailed) as error:
+        away = True
+        findings = (Finding(Level.BAD, f"{place} could not be asked: {error}", "Try again; if it lasts, report this line."),)
+    return Looked(place, (*findings, *_hearing(app, station, now)), unreachable=away)
+
+
+def _hearing(app: App, station: Station, now: datetime) -> Iterator[Finding]:
+    plan, zone = station.plan(), app.settings.zone
+    wish = getattr(station.settings, "poll_every", None)
+    every = f"every {say_duration(wish)} (poll_every)" if wish else f"every {say_duration(plan.calm)} when calm"
+    yield Finding(Level.NOTE, f"Polled {every}. Expected lag: {plan.lag or say_duration(plan.calm)}. Cost: {plan.cost}.")
+    with app.database.read() as session:
+        row = session.get(PlatformRow, station.name)
+        for line in digest.spending_lines(session, app, now):
+            if line.startswith(f"{hearing.say_platform(station.name)}:"):
+                yield Finding(Level.NOTE, f"Spent: {line.partition(': ')[2]}.")
+        if row is not None and row.token_ends_at is not None:
+            left = row.token_ends_at - now
+            level = Level.BAD if left < timedelta(days=3) else Level.NOTE if left < timedelta(days=14) else Level.GOOD
+            yield Finding(level, f"The token ends on {say_moment(row.token_ends_at, zone)}.")
+        if row is not None and row.heard_until is not None:
+            yield Finding(Level.NOTE, f"Heard until {say_moment(row.heard_until, zone, now=now)}.")
+    for never in station.platform.never_shows:
+        yield Finding(Level.NOTE, f"Never shown to us: {never}.")
