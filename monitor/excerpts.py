@@ -1,0 +1,268 @@
+"""What of an incident's mentions may be told in a mail: quotes, links, reasons, reach and growth, as the terms allow.
+
+Platform terms decide on quotes and matched words; safeguarding and self-harm carry neither (settled questions, 4).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from alerts.model import Quote, Reason
+from connectors.model import Organisation
+from monitor.clock import say_duration, say_moment
+from monitor.hearing import say_platform
+from monitor.store.tables import IncidentAccountRow, IncidentRow, MentionRow
+from monitor.terms import MAX_QUOTE, MINIMISED, Terms
+
+SHOWN = 5
+"""Mentions that a mail shows; the page shows the rest."""
+
+MAX_REASONS = 5
+
+KINDS = {
+    "mention": "a post about us",
+    "comment": "a comment on our own channel",
+    "tag": "a post that tags us",
+    "review": "a review of us",
+    "own_post": "a post on our own channel",
+}
+
+_HANDLE = re.compile(r"(?<![\w.@/])@[\w.]*\w")
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
+_NUMBER = re.compile(r"\+?\d(?:[ ().-]{0,2}\d){6,}")
+_PEOPLE_FREE = frozenset(
+    {"permalink.php", "story.php", "photo.php", "photo", "watch", "groups", "events", "reel", "pages"}
+)
+"""First parts of a Facebook address that name no person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What choosing words needs to know: the terms by platform, who we are, and the moment (aware UTC)."""
+
+    terms: Mapping[str, Terms]
+    organisation: Organisation
+    zone: ZoneInfo
+    now: datetime
+
+    def terms_of(self, platform: str) -> Terms:
+        """The platform's terms, or those for strangers."""
+        return self.terms.get(platform, self.terms["other"])
+
+
+def chosen(session: Session, incident_id: str, *, news: int | None = None) -> list[MentionRow]:
+    """The mentions to show: the one that is news, then the gravest, then the newest; copies once."""
+    rows = session.scalars(
+        select(MentionRow)
+        .where(MentionRow.incident_id == incident_id)
+        .order_by(MentionRow.severity.desc(), MentionRow.posted_at.desc())
+        .limit(SHOWN * 8)
+    ).all()
+    first = session.get(MentionRow, news) if news is not None else None
+    ordered = ([first] if first is not None and first.incident_id == incident_id else []) + list(rows)
+    shown: list[MentionRow] = []
+    for row in ordered:
+        if not any(row.id == other.id or (row.text and row.text == other.text) for other in shown):
+            shown.append(row)
+    return shown[:SHOWN]
+
+
+def is_minimised(category: str | None, rows: Sequence[MentionRow] = ()) -> bool:
+    """Whether no quote, name, handle or matched word may stand in the mail."""
+    return category in MINIMISED or any(MINIMISED & set(row.categories) for row in rows)
+
+
+def quote_of(row: MentionRow, ground: Ground, *, bare: bool = False) -> Quote:
+    """A mention as a mail may show it; ``bare`` without its words whatever the terms say."""
+    terms = ground.terms_of(row.platform)
+    text: str | None = None
+    hidden = bare or is_minimised(None, [row]) or row.status != "live"
+    if row.text and terms.quote and not hidden:
+        text = _cut(_masked(row, ground.organisation), min(terms.quote, MAX_QUOTE))
+    place = f"{say_platform(row.platform)}, {KINDS.get(row.kind, 'a post')}"
+    when = say_moment(row.posted_at, ground.zone, now=ground.now)
+    link = permalink(row.platform, row.external_id, row.url, handles_of(row))
+    return Quote(place, when, text, link, reach=_figures(row))
+
+
+def permalink(platform: str, external_id: str, url: str, names: Sequence[str] = ()) -> str:
+    """The post's address without anybody's handle; empty where there is none such (settled questions, 4)."""
+    parts = urlsplit(url)
+    if platform == "x" or parts.hostname in {"x.com", "twitter.com", "www.x.com", "mobile.twitter.com"}:
+        return f"https://x.com/i/web/status/{external_id}" if external_id.isdigit() else ""
+    first = parts.path.strip("/").partition("/")[0]
+    if platform == "facebook" and first and not first.isdigit() and first not in _PEOPLE_FREE:
+        url = f"https://www.facebook.com/{external_id}" if re.fullmatch(r"\d+(_\d+)?", external_id) else ""
+    if parts.scheme not in {"http", "https"} or any(name.casefold() in url.casefold() for name in names if name):
+        return ""
+    return url
+
+
+def known_permalink(url: str) -> str:
+    """The address of a post on one of the known platforms, without a handle; empty for any other address."""
+    host = (urlsplit(url).hostname or "").removeprefix("www.").removeprefix("m.").removeprefix("mobile.")
+    known = {"x.com": "x", "twitter.com": "x", "facebook.com": "facebook", "instagram.com": "instagram"}
+    known |= {"linkedin.com": "linkedin", "youtube.com": "youtube", "youtu.be": "youtube"}
+    if not url.startswith("https://") or host not in known:
+        return ""
+    number = re.search(r"/status/(\d+)", url) or re.search(r"(?:/posts/|/videos/|fbid=)(\d+)", url)
+    return permalink(known[host], number[1] if number else "", url)
+
+
+def handles_of(row: MentionRow) -> tuple[str, ...]:
+    """What must not stand in a link: the writer's handle, and the name written as one."""
+    names = [
+        row.author_handle or "",
+        (row.author_name or "").replace(" ", "."),
+        (row.author_name or "").replace(" ", ""),
+    ]
+    return tuple(name.lstrip("@") for name in names if len(name) > 2)
+
+
+def reasons_of(rows: Sequence[MentionRow], ground: Ground, *, clause: str) -> tuple[Reason, ...]:
+    """Why the mentions alert, the weightiest first: sentence, clause, and words where the terms allow."""
+    found: dict[str, tuple[float, Reason]] = {}
+    for row in rows:
+        quotable = ground.terms_of(row.platform).quote > 0 and not is_minimised(None, [row]) and row.status == "live"
+        for signal in row.signals:
+            weight = signal.get("weight")
+            weight = 1.0 if weight is None else float(weight)
+            sentence = str(signal.get("sentence") or "").strip()
+            if weight <= 0 or not sentence or sentence in found:
+                continue
+            words = _cut(" ".join(str(signal.get("words") or "").split()), 80) if quotable else ""
+            words = "" if _NUMBER.search(words) or _HANDLE.search(words) or _EMAIL.search(words) else words
+            found[sentence] = (weight, Reason(sentence, str(signal.get("clause") or clause), words))
+    ranked = sorted(found.values(), key=lambda pair: -pair[0])
+    return tuple(reason for _, reason in ranked[:MAX_REASONS])
+
+
+def where_of(row: IncidentRow, rows: Sequence[MentionRow]) -> str:
+    """The platforms of an incident in words, and what kind of post where there is only one."""
+    names = [say_platform(name) for name in row.platforms]
+    if len(names) == 1 and len(rows) == 1:
+        return f"{names[0]} ({KINDS.get(rows[0].kind, 'a post')})"
+    return join(names)
+
+
+def reach_of(session: Session, row: IncidentRow, rows: Sequence[MentionRow], ground: Ground) -> str:
+    """How big an incident is. Platforms whose terms ask for it are counted apart."""
+    per_platform = dict(
+        session.execute(
+            select(MentionRow.platform, func.count())
+            .where(MentionRow.incident_id == row.id)
+            .group_by(MentionRow.platform)
+            .order_by(func.count().desc(), MentionRow.platform)
+        )
+        .tuples()
+        .all()
+    )
+    if not per_platform:
+        return ""
+    shared = {name: n for name, n in per_platform.items() if ground.terms_of(name).totals != "own"}
+    apart = {name: n for name, n in per_platform.items() if name not in shared}
+    parts = []
+    if shared:
+        total = sum(shared.values())
+        split = (
+            f" ({join([f'{n:,} on {say_platform(name)}' for name, n in shared.items()])})" if len(shared) > 1 else ""
+        )
+        only = "" if split else f" on {say_platform(next(iter(shared)))}"
+        parts.append(f"{count(total, 'post')}{only}{split}{_accounts(session, row.id, tuple(shared))}")
+    if apart:
+        apart_words = join([f"{count(n, 'post')} on {say_platform(name)}" for name, n in apart.items()])
+        parts.append(f"counted apart: {apart_words}" if shared else apart_words)
+    top = max(rows, key=lambda r: (r.shares or 0, r.likes or 0), default=None)
+    if top is not None and (figures := _figures(top)):
+        parts.append(f"the most shared has {figures}" if len(rows) > 1 else figures)
+    return "; ".join(parts)
+
+
+def growth_of(session: Session, incident_id: str, ground: Ground) -> str:
+    """How fast it grows, by the times of posting; empty for a single post."""
+
+    def between(since: datetime, until: datetime) -> int:
+        return (
+            session.scalar(
+                select(func.count()).where(
+                    MentionRow.incident_id == incident_id, MentionRow.posted_at > since, MentionRow.posted_at <= until
+                )
+            )
+            or 0
+        )
+
+    first, total = session.execute(
+        select(func.min(MentionRow.posted_at), func.count()).where(MentionRow.incident_id == incident_id)
+    ).one()
+    if first is None or total < 2:
+        return ""
+    hour = timedelta(hours=1)
+    now_, before = between(ground.now - hour, ground.now), between(ground.now - 2 * hour, ground.now - hour)
+    began = f"the first at {say_moment(first, ground.zone, now=ground.now)}"
+    return f"{now_:,} in the last hour, {before:,} in the hour before, {began}"
+
+
+def moment_of(rows: Sequence[MentionRow], opened_at: datetime, ground: Ground) -> str:
+    """When it was posted and how long after that it was heard."""
+    if not rows:
+        return say_moment(opened_at, ground.zone, now=ground.now)
+    first = min(rows, key=lambda row: row.posted_at)
+    lag = first.first_seen_at - first.posted_at
+    heard = f", heard {say_duration(lag)} later" if lag > timedelta(0) else ""
+    return f"posted {say_moment(first.posted_at, ground.zone, now=ground.now)}{heard}"
+
+
+def join(words: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def count(number: int, noun: str) -> str:
+    """``1 post``, ``1,200 posts``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _accounts(session: Session, incident_id: str, platforms: tuple[str, ...]) -> str:
+    number = (
+        session.scalar(
+            select(func.count()).where(
+                IncidentAccountRow.incident_id == incident_id, IncidentAccountRow.platform.in_(platforms)
+            )
+        )
+        or 0
+    )
+    return f" by {count(number, 'account')}" if number > 1 else ""
+
+
+def _figures(row: MentionRow) -> str:
+    figures = ((row.shares, "share"), (row.likes, "like"), (row.replies, "answer"))
+    return ", ".join(count(number, noun) for number, noun in figures if number)
+
+
+def _masked(row: MentionRow, organisation: Organisation) -> str:
+    """The words as written, but without handles other than ours, and without contact details where those leaked."""
+    ours = {handle.lstrip("@").casefold() for handle in organisation.handles.values()}
+
+    def handle(match: re.Match[str]) -> str:
+        return match[0] if match[0][1:].casefold() in ours else "@…"
+
+    text = row.text or ""
+    if "confidentiality" in row.categories:
+        text = _NUMBER.sub("[number]", _EMAIL.sub("[e-mail address]", text))
+    text = _HANDLE.sub(handle, text)
+    for name in (row.author_handle, row.author_name):
+        if name and len(name) > 2:
+            text = re.sub(rf"(?i)(?<!\w){re.escape(name.lstrip('@'))}(?!\w)", "…", text)
+    return text
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"

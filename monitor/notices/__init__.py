@@ -1,0 +1,126 @@
+"""From a row of the outbox to a letter: what is said, decided when it leaves, with the words that may still be shown.
+
+Reading only: the caller owns the session. A letter that is tried again is the same letter: its Message-ID and the
+ids of its links are made from the row's id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alerts.mail import compose
+from alerts.model import Fact, Letter, MailKind, Notice
+from monitor.notices import incidents, service, takeover
+from monitor.notices.incidents import headline_of, incident_item
+from monitor.notices.writer import House, Writer
+from monitor.store.tables import AlertRow
+
+__all__ = ["TEMPLATES", "House", "headline_of", "incident_item", "letter_for"]
+
+LATE = timedelta(minutes=10)
+"""A mail that leaves later than this after it was owed says so."""
+
+THREADED = (
+    "takeover_begun",
+    "takeover_posters",
+    "takeover_reminder",
+    "takeover_ended",
+    "takeover_report",
+    "situation",
+    "breach",
+)
+"""Mails about one takeover, which stand in one thread."""
+
+
+def letter_for(session: Session, row: AlertRow, house: House) -> Letter:
+    """The letter that ``row`` owes. The digest has its own noun (``monitor.digest``).
+
+    Raises ``KeyError`` for a template that is none of ours."""
+    writer = Writer(session, row, house)
+    notice = _finished(writer, TEMPLATES[row.template](writer))
+    letter = compose(
+        "alert" if row.template == "phone" else row.template,
+        notice,
+        writer.recipient,
+        kind=MailKind(row.kind),
+        message_id=house.message_id(row.id),
+        sent_at=house.now,
+        incident=row.incident_id or str(row.facts.get("incident") or ""),
+        in_reply_to=_thread(session, row, house),
+    )
+    return _short(letter, notice) if row.template == "phone" else letter
+
+
+def _finished(writer: Writer, notice: Notice) -> Notice:
+    """What every mail has: whose it is, whether it comes late or in another's stead, and what to do without links."""
+    row, house = writer.row, writer.house
+    news, facts = notice.news, notice.facts
+    if house.now - row.made_at > LATE:
+        owed = writer.say(row.made_at)
+        facts = (*facts, Fact("Sent late", f"This was owed at {owed} and could not leave before."))
+    if row.facts.get("instead_of"):
+        news = (*news, f"This goes to you because the address of {row.facts['instead_of']} takes no mail.")
+    return replace(
+        notice,
+        organisation=house.organisation.name,
+        news=news,
+        facts=facts,
+        drill=notice.drill or bool(row.facts.get("drill")),
+    )
+
+
+def _short(letter: Letter, notice: Notice) -> Letter:
+    """What a phone shows: the headline, and where to read on. No quote, no name, no link."""
+    again = f" {notice.news[0]}" if notice.news else ""
+    text = f"Please read the e-mail from Earshot now.{again}"
+    return replace(letter, text=f"DRILL. {text}" if notice.drill else text, html="", picture=None)
+
+
+def _thread(session: Session, row: AlertRow, house: House) -> str:
+    """The Message-ID of the first mail to this person about the same matter; empty for the first one."""
+    base = select(AlertRow).where(AlertRow.address == row.address, AlertRow.channel == "mail", AlertRow.id != row.id)
+    base = base.where(AlertRow.made_at <= row.made_at).order_by(AlertRow.made_at, AlertRow.id)
+    if row.incident_id and row.template != "roundup":
+        base = base.where(AlertRow.incident_id == row.incident_id, AlertRow.bundle == "")
+        first = session.scalars(base.limit(1)).first()
+        return house.message_id(first.id) if first else ""
+    if row.template in THREADED and (since := row.facts.get("since")):
+        candidates = session.scalars(base.where(AlertRow.template.in_(THREADED)).limit(200))
+        return next((house.message_id(a.id) for a in candidates if a.facts.get("since") == since), "")
+    if row.template == "heard_again":
+        deaf = session.scalars(base.where(AlertRow.template == "deaf")).all()
+        found = [a for a in deaf if a.facts.get("platform") == row.facts.get("platform")]
+        return house.message_id(found[-1].id) if found else ""
+    return ""
+
+
+TEMPLATES: Mapping[str, Callable[[Writer], Notice]] = {
+    "alert": incidents.alert,
+    "alert_update": incidents.alert,
+    "breach": takeover.breach,
+    "deaf": service.deaf,
+    "first_run": service.first_run,
+    "fresh_link": service.fresh_link,
+    "heard_again": service.heard_again,
+    "phone": incidents.phone,
+    "refused": service.refused,
+    "roundup": incidents.roundup,
+    "sign_in": service.sign_in,
+    "situation": takeover.situation,
+    "takeover_begun": takeover.takeover_begun,
+    "takeover_ended": takeover.takeover_ended,
+    "takeover_posters": takeover.takeover_posters,
+    "takeover_proposed": takeover.takeover_proposed,
+    "takeover_reminder": takeover.takeover_reminder,
+    "takeover_report": takeover.takeover_report,
+    "test": service.test,
+    "tip": incidents.tip,
+    "token_ends": service.token_ends,
+    "unscored": incidents.unscored,
+}
+"""Who writes which mail; the digest has its own noun."""

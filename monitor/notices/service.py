@@ -1,0 +1,178 @@
+"""Mails about Earshot itself: what it hears, links, sign-in, tests, refused addresses."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+
+from alerts.model import (
+    Fact,
+    Notice,
+    Section,
+    Severity,
+)
+from monitor.clock import say_ago, say_duration
+from monitor.excerpts import count
+from monitor.hearing import say_platform
+from monitor.links import Purpose
+from monitor.notices.incidents import incident_item
+from monitor.notices.writer import Writer, present
+from monitor.outbox import ROLE_WORDS
+from monitor.store.tables import IncidentRow, MentionRow
+
+
+def deaf(writer: Writer) -> Notice:
+    platform = say_platform(writer.word("platform", "a platform"))
+    since = writer.moment("since")
+    what_to_do = writer.word("do", "Run `earshot doctor`; it says what is wrong and what to do.")
+    facts = [Fact("What is wrong", writer.word("why", "it does not answer")), Fact("What to do", what_to_do)]
+    if writer.facts.get("to_ceo") and "operator" in writer.house.people:
+        facts.append(Fact("Who mends it", f"{writer.name_of('operator')} was told before"))
+    return Notice(
+        headline=f"Earshot cannot hear {platform}",
+        severity=writer.severity,
+        where=platform,
+        moment=f"since {say_ago(since, writer.house.now, writer.house.zone)}" if since else "",
+        tag="NOT HEARD",
+        facts=tuple(facts),
+        coverage=writer.coverage(),
+        reader="You are told because not hearing is not the same as quiet.",
+    )
+
+
+def heard_again(writer: Writer) -> Notice:
+    platform = say_platform(writer.word("platform", "a platform"))
+    since, until = writer.moment("since"), writer.moment("until")
+    lasted = f" It was not heard for {say_duration(until - since)}." if since and until and until > since else ""
+    gap = writer.word("gap")
+    missed = f" What was posted meanwhile and cannot be fetched any more: {gap}" if gap else ""
+    caught = "" if gap else " What was posted meanwhile is fetched now, as far as the platform still shows it."
+    return Notice(
+        headline=f"Earshot hears {platform} again",
+        severity=writer.severity,
+        where=platform,
+        moment=f"from {writer.when('since')} to {writer.when('until')}" if since and until else "",
+        tag="HEARD AGAIN",
+        summary=f"{platform} answers again.{lasted}{missed}{caught}",
+        coverage=writer.coverage(),
+    )
+
+
+def token_ends(writer: Writer) -> Notice:
+    name = writer.word("platform", "a platform")
+    platform, days = say_platform(name), int(writer.facts.get("days") or 1)
+    return Notice(
+        headline=f"Access to {platform} ends in {count(days, 'day')}",
+        severity=writer.severity,
+        where=platform,
+        moment=writer.when("ends_at"),
+        tag="ACCESS ENDS",
+        facts=(
+            Fact("What to do", f"On the server, run `earshot connect {name}`, or put a new token into the settings."),
+        ),
+    )
+
+
+def first_run(writer: Writer) -> Notice:
+    only = writer.word("platform")
+    wanted = [only] if only else [str(p) for p in writer.facts.get("platforms") or ()]
+    counts = select(MentionRow.platform, func.count()).where(MentionRow.history.is_(True))
+    incidents = select(IncidentRow).where(IncidentRow.history.is_(True), IncidentRow.severity >= int(Severity.ALERT))
+    if wanted:
+        counts = counts.where(MentionRow.platform.in_(wanted))
+    rows = writer.session.execute(counts.group_by(MentionRow.platform).order_by(MentionRow.platform)).tuples().all()
+    grave = writer.session.scalars(
+        incidents.order_by(IncidentRow.severity.desc(), IncidentRow.opened_at.desc()).limit(50)
+    )
+    named = writer.row.role == "ceo"
+    items = [
+        incident_item(row, writer.house)
+        for row in grave
+        if (not wanted or set(row.platforms) & set(wanted)) and not (named and row.names_ceo)
+    ]
+    lines = tuple(f"{say_platform(name)}: {count(number, 'post')}" for name, number in rows)
+    return Notice(
+        headline=f"Earshot has read the past{f' of {say_platform(only)}' if only else ''}",
+        severity=writer.severity,
+        where=say_platform(only) if only else "",
+        moment="",
+        tag="FIRST RUN",
+        sections=(Section("What was read", lines, "There was nothing to read."),),
+        items=tuple(items[:10]),
+        facts=(Fact("Would have alerted", count(len(items), "incident")),),
+        coverage=writer.coverage(),
+    )
+
+
+def fresh_link(writer: Writer) -> Notice:
+    try:
+        purpose = Purpose(writer.word("purpose", "takeover"))
+    except ValueError:
+        purpose = Purpose.SEE
+    subject = writer.word("subject") or (writer.row.incident_id or "")
+    row = writer.maybe_incident()
+    label = _FRESH.get(purpose, "Open in Earshot")
+    return Notice(
+        headline=f"A fresh link: {label[0].lower()}{label[1:]}",
+        severity=Severity(row.severity) if row is not None else writer.severity,
+        where="",
+        moment=writer.say(writer.house.now),
+        tag="FRESH LINK",
+        reference=row.id if row is not None else "",
+        drill=bool(row is not None and row.drill),
+        links=present(writer.link(purpose, subject, label, main=True)),
+        without_links=writer.without_links(subject),
+    )
+
+
+_FRESH = {
+    Purpose.SEE: "Open in Earshot",
+    Purpose.ACKNOWLEDGE: "I have seen it and take care of it",
+    Purpose.CALM: "Not a problem",
+    Purpose.TAKEOVER: "Begin takeover",
+    Purpose.UNDO: "Undo: end takeover now",
+    Purpose.CONFIRM: "Keep it: confirm takeover",
+    Purpose.END: "End takeover",
+    Purpose.ALLOW: "It was in order",
+    Purpose.SIGN_IN: "Sign in",
+}
+
+
+def sign_in(writer: Writer) -> Notice:
+    return Notice(
+        headline="Your link to sign in",
+        severity=writer.severity,
+        where="",
+        moment="",
+        tag="SIGN IN",
+        links=present(writer.link(Purpose.SIGN_IN, writer.word("subject"), "Sign in", main=True)),
+        without_links=""
+        if writer.house.links.public_url
+        else "This Earshot has no public address, so there is nothing to open.",
+    )
+
+
+def test(writer: Writer) -> Notice:
+    return Notice(
+        headline="A test of Earshot's mail",
+        severity=writer.severity,
+        where="",
+        moment=writer.say(writer.house.now),
+        tag="TEST",
+        coverage=writer.coverage(),
+    )
+
+
+def refused(writer: Writer) -> Notice:
+    role = writer.word("refused", "ceo")
+    name = writer.word("name", ROLE_WORDS.get(role, role))
+    return Notice(
+        headline=f"Mail for the {ROLE_WORDS.get(role, role)} is refused",
+        severity=Severity.ALERT,
+        where="",
+        moment=writer.say(writer.row.made_at),
+        tag="REFUSED",
+        facts=(
+            Fact("Who", f"{name} ({ROLE_WORDS.get(role, role)})"),
+            Fact("The mail server said", writer.word("why", "no")),
+        ),
+    )

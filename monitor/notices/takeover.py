@@ -1,0 +1,318 @@
+"""Mails about takeover: begun, ended, reminded, reported, breached."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+
+from alerts.model import (
+    Fact,
+    Link,
+    Notice,
+    Quote,
+    Section,
+    Severity,
+)
+from connectors.model import Kind
+from monitor import excerpts
+from monitor.clock import say_duration, say_moment
+from monitor.excerpts import count, join
+from monitor.hearing import say_platform
+from monitor.links import Purpose
+from monitor.model import IncidentState
+from monitor.notices.incidents import incident_item
+from monitor.notices.writer import Writer, present
+from monitor.store.tables import DeafRow, IncidentRow, MentionRow
+from monitor.takeovers import own_posts_during
+
+
+def _takeover_facts(writer: Writer) -> tuple[Fact, ...]:
+    allowed = [str(name) for name in writer.facts.get("allowed") or ()]
+    allowed += [say_platform(str(name)) for name in writer.facts.get("allowed_platforms") or ()]
+    pairs = (
+        ("Since", writer.when("since")),
+        ("Begun by", writer.word("by")),
+        ("Reason", writer.word("reason")),
+        ("Holder", writer.name_of(writer.word("holder", "ceo"))),
+        ("May still post", join(allowed) if allowed else "only the holder"),
+        ("Incident", writer.word("incident")),
+    )
+    return tuple(Fact(label, text) for label, text in pairs if text)
+
+
+def _takeover(writer: Writer, headline: str, **more: Any) -> Notice:
+    values: dict[str, Any] = {
+        "severity": writer.severity,
+        "where": "",
+        "moment": "",
+        "tag": "TAKEOVER",
+        "facts": _takeover_facts(writer),
+        "reader": "You are told because the policy puts social media into the hands of the CEO (policy 4.16), "
+        "and the Chair stands in (policy 6.4).",
+    }
+    return Notice(headline=headline, **{**values, **more})
+
+
+def _key(writer: Writer) -> str:
+    """What the links of a takeover are about: the moment at which it began."""
+    return writer.word("since")
+
+
+def takeover_begun(writer: Writer) -> Notice:
+    ends_at = writer.when("ends_at")
+    handed = bool(writer.facts.get("handed"))
+    holder = writer.name_of(writer.word("holder", "ceo"))
+    headline = f"Takeover is now with {holder}" if handed else "CEO takeover has begun"
+    summary = (
+        f"It began by itself, as the settings allow. It ends by itself at {ends_at} unless one of you confirms it."
+        if ends_at
+        else f"{writer.word('by', 'Somebody')} {'handed it over' if handed else 'began it'}. It lasts until it ends."
+    )
+    return _takeover(
+        writer,
+        headline,
+        summary=summary,
+        links=present(
+            writer.link(Purpose.CONFIRM, _key(writer), "Keep it: confirm takeover", main=True) if ends_at else None,
+            writer.link(Purpose.UNDO, _key(writer), "Undo: end takeover now", main=not ends_at),
+        ),
+        without_links=_end_without_links(writer),
+        cards=(writer.house.cards.takeover, writer.house.cards.passwords),
+        coverage=writer.coverage(),
+    )
+
+
+def _end_without_links(writer: Writer) -> str:
+    if writer.house.links.public_url:
+        return ""
+    return (
+        "This Earshot has no public address, so this mail has no buttons. "
+        'On the server, `earshot takeover end --reason "..."` ends it.'
+    )
+
+
+def takeover_posters(writer: Writer) -> Notice:
+    platforms = ", ".join(say_platform(p) for p in writer.facts.get("platforms") or ())
+    facts = [Fact("Since", writer.when("since")), Fact("Who speaks", writer.name_of(writer.word("holder", "ceo")))]
+    allowed = _takeover_facts(writer)
+    facts += [fact for fact in allowed if fact.label == "May still post"]
+    if platforms:
+        facts.append(Fact("Your channels", platforms))
+    return _takeover(
+        writer,
+        "Please do not post until further notice",
+        facts=tuple(fact for fact in facts if fact.text),
+        card=writer.house.cards.posters,
+        reader="You are told because you publish on our channels or work with us.",
+        severity=Severity.CRISIS,
+    )
+
+
+def takeover_proposed(writer: Writer) -> Notice:
+    incident = writer.word("incident") or (writer.row.incident_id or "")
+    return _takeover(
+        writer,
+        "Takeover is proposed",
+        facts=tuple(Fact(label, text) for label, text in (("Reason", writer.word("reason")),) if text),
+        reference=incident,
+        links=present(
+            writer.link(Purpose.TAKEOVER, incident, "Begin takeover: nobody else posts", main=True),
+            writer.link(Purpose.SEE, incident, "Open in Earshot"),
+        ),
+        without_links=writer.without_links(incident),
+        coverage=writer.coverage(),
+    )
+
+
+def takeover_ended(writer: Writer) -> Notice:
+    on_hold = writer.word("on_hold")
+    headline = "Takeover is ending: some things stay on hold" if on_hold else "Back to normal: you may post again"
+    summary = (
+        "The takeover is standing down. What is named below stays on hold until further notice; the rest may go on."
+        if on_hold
+        else "The takeover is over. Everybody who publishes for us may do so again."
+    )
+    pairs = (
+        ("Stays on hold", on_hold),
+        ("Ended", writer.when("ended_at")),
+        ("Ended by", writer.word("ended_by")),
+        ("Reason", writer.word("end_reason")),
+        ("It had begun", writer.when("since")),
+    )
+    return _takeover(
+        writer,
+        headline,
+        tag="STANDING DOWN" if on_hold else "BACK TO NORMAL",
+        summary=summary,
+        facts=tuple(Fact(label, text) for label, text in pairs if text),
+        reader="You are told because you were told when it began." if writer.row.role not in {"ceo", "chair"} else "",
+    )
+
+
+def takeover_report(writer: Writer) -> Notice:
+    since, until = writer.moment("since"), writer.moment("ended_at") or writer.house.now
+    posts = own_posts_during(writer.session, since or until, until)
+    quotes = tuple(_own_post(writer, post) for post in posts[:30])
+    silent = "Silent: Earshot saw no post of ours on any channel in that time."
+    number = len(posts)
+    seen = f"{count(number, 'post')} of ours, {sum(not _is_allowed(writer, p) for p in posts)} of them not allowed."
+    lines = [seen if posts else silent]
+    if number > 30:
+        lines.append(f"The first 30 are listed; {number - 30} more stand in Earshot.")
+    lasted = say_duration(until - since) if since else ""
+    pairs = (
+        ("Ended", writer.when("ended_at")),
+        ("Ended by", writer.word("ended_by")),
+        ("Because", writer.word("end_reason")),
+    )
+    return _takeover(
+        writer,
+        f"Report: what our channels did during the takeover{f' of {lasted}' if lasted else ''}",
+        tag="REPORT",
+        facts=(*_takeover_facts(writer), *(Fact(label, text) for label, text in pairs if text)),
+        quotes=quotes,
+        sections=(
+            Section("Our own channels", tuple(lines)),
+            Section("Not heard in that time", _deaf_lines(writer, since, until), "Nothing: every channel was heard."),
+        ),
+        coverage=writer.coverage(),
+    )
+
+
+def _own_post(writer: Writer, post: MentionRow) -> Quote:
+    quote = excerpts.quote_of(post, writer.ground, bare=True)
+    word = "allowed" if _is_allowed(writer, post) else "not allowed"
+    return replace(quote, place=f"{say_platform(post.platform)}, {word}", reach="")
+
+
+def _is_allowed(writer: Writer, post: MentionRow) -> bool:
+    return post.allowed_at is not None or post.platform in (writer.facts.get("allowed_platforms") or ())
+
+
+def _deaf_lines(writer: Writer, since: datetime | None, until: datetime) -> tuple[str, ...]:
+    if since is None:
+        return ()
+    rows = writer.session.scalars(
+        select(DeafRow)
+        .where(DeafRow.began_at < until, (DeafRow.ended_at.is_(None)) | (DeafRow.ended_at > since))
+        .order_by(DeafRow.began_at)
+        .limit(20)
+    )
+    zone, now = writer.house.zone, writer.house.now
+    return tuple(
+        f"{say_platform(row.platform)}: from {say_moment(max(row.began_at, since), zone, now=now)} to "
+        f"{say_moment(min(row.ended_at or until, until), zone, now=now)}. A post there may have been missed."
+        for row in rows
+    )
+
+
+def takeover_reminder(writer: Writer) -> Notice:
+    days = int(writer.facts.get("days") or 1)
+    return _takeover(
+        writer,
+        f"Takeover has lasted {count(days, 'day')}",
+        links=present(writer.link(Purpose.END, _key(writer), "End takeover", main=True)),
+        without_links=_end_without_links(writer),
+        sections=(Section("Still open", _open_lines(writer), "No incident is open."),),
+        coverage=writer.coverage(),
+    )
+
+
+def situation(writer: Writer) -> Notice:
+    takeover_since = writer.moment("takeover_since") or writer.moment("since")
+    since, until = writer.moment("since"), writer.moment("until") or writer.house.now
+    start = since or until - timedelta(hours=1)
+    breaches = [p for p in own_posts_during(writer.session, start, until) if not _is_allowed(writer, p)]
+    lines = [f"{say_platform(p.platform)}: a post of ours at {writer.say(p.posted_at)}" for p in breaches[:10]]
+    facts = _takeover_facts(writer)
+    span = f"{writer.say(start)} to {writer.say(until)}"
+    asked = _unanswered(writer, start)
+    return _takeover(
+        writer,
+        f"Situation report, {span}",
+        tag="REPORT",
+        facts=tuple(f for f in facts if takeover_since is not None or f.label != "Since"),
+        links=present(writer.link(Purpose.END, _key(writer), "End takeover")),
+        sections=(
+            Section("What was heard", _heard_lines(writer, start, until), "Nothing new was heard."),
+            Section(
+                "What others ask", (f"{count(asked, 'question')} without an answer.",) if asked else (), "Nothing."
+            ),
+            Section("Posts of ours that nobody allowed", tuple(lines), "None that Earshot saw."),
+            Section("Still open", _open_lines(writer), "No incident is open."),
+        ),
+        coverage=writer.coverage(),
+    )
+
+
+def _heard_lines(writer: Writer, since: datetime, until: datetime) -> tuple[str, ...]:
+    rows = writer.session.execute(
+        select(
+            MentionRow.platform,
+            func.count(),
+            func.count().filter(MentionRow.severity >= int(Severity.ALERT)),
+        )
+        .where(
+            MentionRow.first_seen_at > since,
+            MentionRow.first_seen_at <= until,
+            MentionRow.kind != Kind.OWN_POST.value,
+            MentionRow.history.is_(False),
+        )
+        .group_by(MentionRow.platform)
+        .order_by(MentionRow.platform)
+    )
+    return tuple(f"{say_platform(name)}: {count(all_, 'post')}, {grave:,} alerting" for name, all_, grave in rows)
+
+
+def _unanswered(writer: Writer, since: datetime) -> int:
+    return (
+        writer.session.scalar(
+            select(func.count()).where(
+                MentionRow.question.is_(True), MentionRow.answered_at.is_(None), MentionRow.first_seen_at > since
+            )
+        )
+        or 0
+    )
+
+
+def _open_lines(writer: Writer) -> tuple[str, ...]:
+    rows = writer.session.scalars(
+        select(IncidentRow)
+        .where(
+            IncidentRow.state != IncidentState.CLOSED.value,
+            IncidentRow.history.is_(False),
+            IncidentRow.drill.is_(False),
+            IncidentRow.severity >= int(Severity.ALERT),
+        )
+        .order_by(IncidentRow.severity.desc(), IncidentRow.opened_at.desc())
+        .limit(10)
+    )
+    named = writer.row.role == "ceo"
+    items = [incident_item(row, writer.house) for row in rows if not (named and row.names_ceo)]
+    return tuple(f"{i.severity.level.upper()}: {i.headline}, {i.moment}, {i.size} [{i.reference}]" for i in items)
+
+
+def breach(writer: Writer) -> Notice:
+    mention = writer.facts.get("mention")
+    post = writer.session.get(MentionRow, mention) if isinstance(mention, int) else None
+    platform = say_platform(writer.word("platform", "one of our channels"))
+    quotes = (excerpts.quote_of(post, writer.ground),) if post is not None else ()
+    return Notice(
+        headline=f"A post of ours went out on {platform} during takeover",
+        severity=Severity.CRISIS,
+        where=platform,
+        moment=writer.say(post.posted_at) if post is not None else "",
+        tag="BREACH",
+        quotes=quotes,
+        links=present(
+            Link("Look at the post", quotes[0].url, main=True) if quotes and quotes[0].url else None,
+            writer.link(Purpose.ALLOW, str(mention), "It was in order") if post is not None else None,
+        ),
+        without_links="" if writer.house.links.public_url else "If it was in order, you need not do anything.",
+        cards=(writer.house.cards.passwords,),
+        reader="You are told because nobody but the holder may publish during takeover (policy 4.16).",
+        coverage=writer.coverage(),
+    )
