@@ -281,6 +281,26 @@ class Rechecks(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """A post of ours that waits for its hour on the platform: what a takeover must know of."""
+
+    platform: str
+    external_id: str
+    text: str | None
+    publish_at: datetime
+    url: str
+
+
+@runtime_checkable
+class Schedules(Protocol):
+    """A connector that can tell which of our posts are scheduled. It only reads."""
+
+    def scheduled(self, now: datetime | None = None, /) -> tuple[Scheduled, ...]:
+        """The posts that will appear by themselves, soonest first. Raises the classes of ``connectors.errors``."""
+        ...
+
+
 S = TypeVar("S")
 
 
