@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import traceback
 import unicodedata
 from datetime import datetime
 from functools import cache
@@ -54,7 +55,7 @@ def compose(
     try:
         subject, text, html = _render(template, notice=notice)
     except Exception as error:  # bulkhead: a template
-        log.error("a mail template failed", extra={"template": template, "error": type(error).__name__})
+        log.error("a mail template failed", extra={"template": template, "error": error_place(error)})
         subject, text, html = _plain(notice)
     return Letter(
         kind=kind,
@@ -78,7 +79,7 @@ def compose_digest(bulletin: Bulletin, recipient: Recipient, *, message_id: str,
     try:
         subject, text, html = _render("digest", bulletin=bulletin, has_picture=picture is not None)
     except Exception as error:  # bulkhead: a template
-        log.error("a mail template failed", extra={"template": "digest", "error": type(error).__name__})
+        log.error("a mail template failed", extra={"template": "digest", "error": error_place(error)})
         subject = f"Weekly digest {bulletin.week}: {bulletin.summary}"
         text, html = "\n".join([subject, "", *_plain_digest(bulletin)]), ""
     return Letter(
@@ -117,6 +118,12 @@ def defang(text: str) -> str:
 
     text = _URL.sub(link, text)
     return _BARE_HOST.sub(lambda match: match[0].replace(".", "[.]"), text)
+
+
+def error_place(error: Exception) -> str:
+    """What broke and where, without its message, which may hold a stranger's words."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    return f"{type(error).__name__} at {Path(last[0].filename).name}:{last[0].lineno}" if last else type(error).__name__
 
 
 # ── rendering ───────────────────────────────────────────────────────────────────────────────────
@@ -208,5 +215,5 @@ def _picture(bulletin: Bulletin) -> bytes | None:
     try:
         return weeks_picture(bulletin.weeks, bulletin.platforms) if bulletin.platforms else None
     except Exception as error:  # bulkhead: a picture is never worth a digest
-        log.error("the digest's picture failed", extra={"error": type(error).__name__})
+        log.error("the digest's picture failed", extra={"error": error_place(error)})
         return None

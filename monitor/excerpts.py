@@ -155,16 +155,13 @@ def where_of(row: IncidentRow, rows: Sequence[MentionRow]) -> str:
 
 def reach_of(session: Session, row: IncidentRow, rows: Sequence[MentionRow], ground: Ground) -> str:
     """How big an incident is. Platforms whose terms ask for it are counted apart."""
-    per_platform = dict(
-        session.execute(
-            select(MentionRow.platform, func.count())
-            .where(MentionRow.incident_id == row.id)
-            .group_by(MentionRow.platform)
-            .order_by(func.count().desc(), MentionRow.platform)
-        )
-        .tuples()
-        .all()
-    )
+    counted = session.execute(
+        select(MentionRow.platform, func.count())
+        .where(MentionRow.incident_id == row.id)
+        .group_by(MentionRow.platform)
+        .order_by(func.count().desc(), MentionRow.platform)
+    ).all()
+    per_platform = {str(found[0]): int(found[1]) for found in counted}
     if not per_platform:
         return ""
     shared = {name: n for name, n in per_platform.items() if ground.terms_of(name).totals != "own"}
@@ -190,34 +187,28 @@ def growth_of(session: Session, incident_id: str, ground: Ground) -> str:
     """How fast it grows, by the times of posting; empty for a single post."""
 
     def between(since: datetime, until: datetime) -> int:
-        return (
-            session.scalar(
-                select(func.count()).where(
-                    MentionRow.incident_id == incident_id, MentionRow.posted_at > since, MentionRow.posted_at <= until
-                )
-            )
-            or 0
-        )
+        where = (MentionRow.incident_id == incident_id, MentionRow.posted_at > since, MentionRow.posted_at <= until)
+        return session.scalar(select(func.count()).where(*where)) or 0
 
-    first, total = session.execute(
-        select(func.min(MentionRow.posted_at), func.count()).where(MentionRow.incident_id == incident_id)
-    ).one()
-    if first is None or total < 2:
+    total = session.scalar(select(func.count()).where(MentionRow.incident_id == incident_id)) or 0
+    if total < 2:
         return ""
     hour = timedelta(hours=1)
     now_, before = between(ground.now - hour, ground.now), between(ground.now - 2 * hour, ground.now - hour)
-    began = f"the first at {say_moment(first, ground.zone, now=ground.now)}"
-    return f"{now_:,} in the last hour, {before:,} in the hour before, {began}"
+    return f"{now_:,} in the last hour, {before:,} in the hour before"
 
 
-def moment_of(rows: Sequence[MentionRow], opened_at: datetime, ground: Ground) -> str:
-    """When it was posted and how long after that it was heard."""
-    if not rows:
-        return say_moment(opened_at, ground.zone, now=ground.now)
-    first = min(rows, key=lambda row: row.posted_at)
+def moment_of(session: Session, row: IncidentRow, ground: Ground) -> str:
+    """When its first post was posted, and how long after that it was heard."""
+    first = session.scalars(
+        select(MentionRow).where(MentionRow.incident_id == row.id).order_by(MentionRow.posted_at).limit(1)
+    ).first()
+    if first is None:
+        return say_moment(row.opened_at, ground.zone, now=ground.now)
     lag = first.first_seen_at - first.posted_at
     heard = f", heard {say_duration(lag)} later" if lag > timedelta(0) else ""
-    return f"posted {say_moment(first.posted_at, ground.zone, now=ground.now)}{heard}"
+    several = "the first was posted" if row.mentions > 1 else "posted"
+    return f"{several} {say_moment(first.posted_at, ground.zone, now=ground.now)}{heard}"
 
 
 def join(words: Sequence[str]) -> str:

@@ -85,7 +85,9 @@ def is_breach(takeover: Takeover, mention: Mention) -> bool:
 def propose(session: Session, incident: Incident, now: datetime) -> bool:
     """Note that the machine proposes takeover because of ``incident``; the alert's mail carries the offer."""
     reason = f"Incident {incident.id} is a crisis."
-    return _record(session, Verb.PROPOSE, machine.propose(current(session), incident=incident.id, reason=reason, now=now), now)
+    return _record(
+        session, Verb.PROPOSE, machine.propose(current(session), incident=incident.id, reason=reason, now=now), now
+    )
 
 
 def begin(
@@ -143,9 +145,7 @@ def hand_over(session: Session, desk: Desk, *, by: str, to: str, now: datetime) 
     return True
 
 
-def allow(
-    session: Session, *, by: str, names: tuple[str, ...], platforms: tuple[str, ...], now: datetime
-) -> bool:
+def allow(session: Session, *, by: str, names: tuple[str, ...], platforms: tuple[str, ...], now: datetime) -> bool:
     """Let others post meanwhile, on some platforms. Raises ``alerts.takeover.Refused``."""
     del by
     return _record(session, Verb.ALLOW, machine.allow(current(session), names=names, platforms=platforms), now)
@@ -229,9 +229,7 @@ def _remind(session: Session, desk: Desk, takeover: Takeover, now: datetime) -> 
         return
     holder = desk.person(session, takeover.holder) or desk.head(session)
     facts = {**_facts(takeover), "days": days}
-    desk.owe(
-        session, "takeover_reminder", MailKind.TAKEOVER, holder, now, key=f"{_key(takeover)}:{days}", facts=facts
-    )
+    desk.owe(session, "takeover_reminder", MailKind.TAKEOVER, holder, now, key=f"{_key(takeover)}:{days}", facts=facts)
 
 
 def _situation(session: Session, desk: Desk, takeover: Takeover, now: datetime) -> None:
@@ -247,7 +245,7 @@ def _situation(session: Session, desk: Desk, takeover: Takeover, now: datetime) 
         holder,
         now,
         key=f"{_key(takeover)}:{count}",
-        facts={**_facts(takeover), "since": (now - every).isoformat(), "until": now.isoformat()},
+        facts={**_facts(takeover), "from": (now - every).isoformat(), "until": now.isoformat()},
     )
 
 
@@ -272,9 +270,7 @@ def _owe_begun(session: Session, desk: Desk, takeover: Takeover, now: datetime) 
         )  # fmt: skip
 
 
-def _owe_leaders(
-    session: Session, desk: Desk, template: str, takeover: Takeover, now: datetime, **more: Any
-) -> None:
+def _owe_leaders(session: Session, desk: Desk, template: str, takeover: Takeover, now: datetime, **more: Any) -> None:
     for role in ("ceo", "chair"):
         person = desk.person(session, role)
         if person is not None:
@@ -295,7 +291,9 @@ def _owe_ended(session: Session, desk: Desk, before: Takeover, after: Takeover, 
     }
     everyone = [p for p in (desk.person(session, "ceo"), desk.person(session, "chair")) if p is not None]
     for person in (*everyone, *desk.posters):
-        desk.owe(session, "takeover_ended", MailKind.TAKEOVER, person, now, key=f"{_key(before)}:{after.state}", facts=facts)
+        desk.owe(
+            session, "takeover_ended", MailKind.TAKEOVER, person, now, key=f"{_key(before)}:{after.state}", facts=facts
+        )
     if after.state is State.NORMAL:
         for person in everyone:
             desk.owe(session, "takeover_report", MailKind.REPORT, person, now, key=_key(before), facts=facts)
@@ -319,9 +317,7 @@ def own_posts_during(session: Session, since: datetime, until: datetime) -> list
     return list(
         session.scalars(
             select(MentionRow)
-            .where(
-                MentionRow.kind == Kind.OWN_POST.value, MentionRow.posted_at >= since, MentionRow.posted_at <= until
-            )
+            .where(MentionRow.kind == Kind.OWN_POST.value, MentionRow.posted_at >= since, MentionRow.posted_at <= until)
             .order_by(MentionRow.posted_at)
         )
     )

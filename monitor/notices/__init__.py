@@ -6,21 +6,26 @@ ids of its links are made from the row's id.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import select
+from sqlalchemy.exc import NoResultFound, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from alerts.mail import compose
+from alerts.mail import compose, error_place
 from alerts.model import Fact, Letter, MailKind, Notice
+from monitor.links import Purpose
 from monitor.notices import incidents, service, takeover
 from monitor.notices.incidents import headline_of, incident_item
-from monitor.notices.writer import House, Writer
+from monitor.notices.writer import House, Writer, present
 from monitor.store.tables import AlertRow
 
 __all__ = ["TEMPLATES", "House", "headline_of", "incident_item", "letter_for"]
+
+log = logging.getLogger(__name__)
 
 LATE = timedelta(minutes=10)
 """A mail that leaves later than this after it was owed says so."""
@@ -40,11 +45,22 @@ THREADED = (
 def letter_for(session: Session, row: AlertRow, house: House) -> Letter:
     """The letter that ``row`` owes. The digest has its own noun (``monitor.digest``).
 
-    Raises ``KeyError`` for a template that is none of ours."""
+    What cannot be put into words is told in few: an alert is never lost for want of a sentence. Only a fault of the
+    database flies, for then the same letter can be made later.
+    """
     writer = Writer(session, row, house)
-    notice = _finished(writer, TEMPLATES[row.template](writer))
+    try:
+        notice = TEMPLATES[row.template](writer)
+    except NoResultFound:
+        notice = _in_few_words(writer)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # bulkhead: a template
+        log.error("a notice failed", extra={"template": row.template, "error": error_place(error)})
+        notice = _in_few_words(writer)
+    notice = _finished(writer, notice)
     letter = compose(
-        "alert" if row.template == "phone" else row.template,
+        "alert" if row.template == "phone" else row.template,  # an unknown template is laid out plainly
         notice,
         writer.recipient,
         kind=MailKind(row.kind),
@@ -54,6 +70,22 @@ def letter_for(session: Session, row: AlertRow, house: House) -> Letter:
         in_reply_to=_thread(session, row, house),
     )
     return _short(letter, notice) if row.template == "phone" else letter
+
+
+def _in_few_words(writer: Writer) -> Notice:
+    """A notice made of the row alone."""
+    return Notice(
+        headline="Earshot has something to tell you, and could not put it into words",
+        severity=writer.severity,
+        where="",
+        moment=writer.say(writer.row.made_at),
+        summary=f"It is a message of the kind {writer.row.template!r}. Please look into Earshot now.",
+        reference=writer.row.incident_id or "",
+        without_links=writer.without_links(writer.row.incident_id or ""),
+        links=present(writer.link(Purpose.SEE, writer.row.incident_id, "Open in Earshot", main=True))
+        if writer.row.incident_id
+        else (),
+    )
 
 
 def _finished(writer: Writer, notice: Notice) -> Notice:
@@ -82,21 +114,20 @@ def _short(letter: Letter, notice: Notice) -> Letter:
 
 
 def _thread(session: Session, row: AlertRow, house: House) -> str:
-    """The Message-ID of the first mail to this person about the same matter; empty for the first one."""
-    base = select(AlertRow).where(AlertRow.address == row.address, AlertRow.channel == "mail", AlertRow.id != row.id)
+    """The Message-ID of the first mail to this person about the same matter; empty for the first one itself."""
+    base = select(AlertRow).where(AlertRow.address == row.address, AlertRow.channel == "mail")
     base = base.where(AlertRow.made_at <= row.made_at).order_by(AlertRow.made_at, AlertRow.id)
+    first: AlertRow | None = None
     if row.incident_id and row.template != "roundup":
-        base = base.where(AlertRow.incident_id == row.incident_id, AlertRow.bundle == "")
-        first = session.scalars(base.limit(1)).first()
-        return house.message_id(first.id) if first else ""
-    if row.template in THREADED and (since := row.facts.get("since")):
-        candidates = session.scalars(base.where(AlertRow.template.in_(THREADED)).limit(200))
-        return next((house.message_id(a.id) for a in candidates if a.facts.get("since") == since), "")
-    if row.template == "heard_again":
+        first = session.scalars(base.where(AlertRow.incident_id == row.incident_id, AlertRow.bundle == "")).first()
+    elif row.template in THREADED and (since := row.facts.get("since")):
+        candidates = session.scalars(base.where(AlertRow.template.in_(THREADED)).limit(200)).all()
+        first = next((a for a in candidates if a.facts.get("since") == since), None)
+    elif row.template == "heard_again":
         deaf = session.scalars(base.where(AlertRow.template == "deaf")).all()
         found = [a for a in deaf if a.facts.get("platform") == row.facts.get("platform")]
-        return house.message_id(found[-1].id) if found else ""
-    return ""
+        first = found[-1] if found else None
+    return house.message_id(first.id) if first is not None and first.id != row.id else ""
 
 
 TEMPLATES: Mapping[str, Callable[[Writer], Notice]] = {

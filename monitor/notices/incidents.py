@@ -44,7 +44,7 @@ def alert(writer: Writer) -> Notice:
         headline=headline_of(row, advice),
         severity=severity,
         where=excerpts.where_of(row, mentions),
-        moment=excerpts.moment_of(mentions, row.opened_at, writer.ground),
+        moment=excerpts.moment_of(writer.session, row, writer.ground),
         summary=_summary(row, advice),
         reach=excerpts.reach_of(writer.session, row, mentions, writer.ground),
         growth=excerpts.growth_of(writer.session, row.id, writer.ground),
@@ -103,7 +103,7 @@ def _reasons(
     row: IncidentRow, advice: Advice, mentions: list[MentionRow], ground: Ground, *, bare: bool
 ) -> tuple[Reason, ...]:
     found = () if bare else excerpts.reasons_of(mentions, ground, clause=advice.clause)
-    return found or (Reason(advice.why, advice.clause),)
+    return found or (Reason(f"Read as: {advice.title}.", advice.clause),)
 
 
 def _incident_links(writer: Writer, row: IncidentRow) -> tuple[Link, ...]:
@@ -140,7 +140,8 @@ def _news(writer: Writer, row: IncidentRow, mentions: list[MentionRow], *, bare:
         lines.append(f"{writer.word('handed_by')} handed this to you. You decide from here.")
     told = facts.get("told")
     if isinstance(told, int) and told < row.mentions and writer.row.template == "alert_update":
-        lines.append(f"It has grown to {count(row.mentions, 'post')}; you were last told of {told:,}.")
+        times = row.mentions // max(told, 1)  # a ratio: counts of some platforms may not be added up
+        lines.append(f"It has grown since you were last told{f': about {times} times as big' if times > 1 else ''}.")
     newest = next((m for m in mentions if m.id == facts.get("news")), None)
     if newest is not None and writer.row.template == "alert_update":
         when = say_moment(newest.posted_at, house.zone, now=house.now)
@@ -202,13 +203,15 @@ def _item_of(writer: Writer, row: AlertRow) -> Item:
 def incident_item(row: IncidentRow, house: House, url: str = "") -> Item:
     """An incident as one entry of a list."""
     advice = house.cards.for_category(row.category, row.source)
+    own = [name for name in row.platforms if house.terms.get(name, house.terms["other"]).totals == "own"]
+    apart = own and len(row.platforms) > 1  # counts that may not be added up
     return Item(
         headline_of(row, advice),
         Severity(row.severity),
         join([say_platform(name) for name in row.platforms]) or "Told by the team",
         say_moment(row.opened_at, house.zone, now=house.now),
         row.id,
-        count(row.mentions, "post"),
+        "" if apart else count(row.mentions, "post"),
         url,
     )
 

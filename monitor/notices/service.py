@@ -79,7 +79,7 @@ def first_run(writer: Writer) -> Notice:
     incidents = select(IncidentRow).where(IncidentRow.history.is_(True), IncidentRow.severity >= int(Severity.ALERT))
     if wanted:
         counts = counts.where(MentionRow.platform.in_(wanted))
-    rows = writer.session.execute(counts.group_by(MentionRow.platform).order_by(MentionRow.platform)).tuples().all()
+    rows = writer.session.execute(counts.group_by(MentionRow.platform).order_by(MentionRow.platform)).all()
     grave = writer.session.scalars(
         incidents.order_by(IncidentRow.severity.desc(), IncidentRow.opened_at.desc()).limit(50)
     )
@@ -112,7 +112,7 @@ def fresh_link(writer: Writer) -> Notice:
     row = writer.maybe_incident()
     label = _FRESH.get(purpose, "Open in Earshot")
     return Notice(
-        headline=f"A fresh link: {label[0].lower()}{label[1:]}",
+        headline=label,
         severity=Severity(row.severity) if row is not None else writer.severity,
         where="",
         moment=writer.say(writer.house.now),
@@ -139,7 +139,7 @@ _FRESH = {
 
 def sign_in(writer: Writer) -> Notice:
     return Notice(
-        headline="Your link to sign in",
+        headline="Your link for Earshot",
         severity=writer.severity,
         where="",
         moment="",
@@ -153,7 +153,7 @@ def sign_in(writer: Writer) -> Notice:
 
 def test(writer: Writer) -> Notice:
     return Notice(
-        headline="A test of Earshot's mail",
+        headline="Mail from Earshot reaches you",
         severity=writer.severity,
         where="",
         moment=writer.say(writer.house.now),
@@ -166,7 +166,7 @@ def refused(writer: Writer) -> Notice:
     role = writer.word("refused", "ceo")
     name = writer.word("name", ROLE_WORDS.get(role, role))
     return Notice(
-        headline=f"Mail for the {ROLE_WORDS.get(role, role)} is refused",
+        headline=f"Mail to the {ROLE_WORDS.get(role, role)} does not arrive",
         severity=Severity.ALERT,
         where="",
         moment=writer.say(writer.row.made_at),

@@ -129,7 +129,7 @@ def takeover_proposed(writer: Writer) -> Notice:
 
 def takeover_ended(writer: Writer) -> Notice:
     on_hold = writer.word("on_hold")
-    headline = "Takeover is ending: some things stay on hold" if on_hold else "Back to normal: you may post again"
+    headline = "Some things stay on hold" if on_hold else "You may post again"
     summary = (
         "The takeover is standing down. What is named below stays on hold until further notice; the rest may go on."
         if on_hold
@@ -170,7 +170,7 @@ def takeover_report(writer: Writer) -> Notice:
     )
     return _takeover(
         writer,
-        f"Report: what our channels did during the takeover{f' of {lasted}' if lasted else ''}",
+        f"What our channels did during the takeover{f' of {lasted}' if lasted else ''}",
         tag="REPORT",
         facts=(*_takeover_facts(writer), *(Fact(label, text) for label, text in pairs if text)),
         quotes=quotes,
@@ -222,19 +222,17 @@ def takeover_reminder(writer: Writer) -> Notice:
 
 
 def situation(writer: Writer) -> Notice:
-    takeover_since = writer.moment("takeover_since") or writer.moment("since")
-    since, until = writer.moment("since"), writer.moment("until") or writer.house.now
+    since, until = writer.moment("from"), writer.moment("until") or writer.house.now
     start = since or until - timedelta(hours=1)
     breaches = [p for p in own_posts_during(writer.session, start, until) if not _is_allowed(writer, p)]
     lines = [f"{say_platform(p.platform)}: a post of ours at {writer.say(p.posted_at)}" for p in breaches[:10]]
-    facts = _takeover_facts(writer)
     span = f"{writer.say(start)} to {writer.say(until)}"
     asked = _unanswered(writer, start)
     return _takeover(
         writer,
-        f"Situation report, {span}",
+        f"The situation, {span}",
         tag="REPORT",
-        facts=tuple(f for f in facts if takeover_since is not None or f.label != "Since"),
+        facts=_takeover_facts(writer),
         links=present(writer.link(Purpose.END, _key(writer), "End takeover")),
         sections=(
             Section("What was heard", _heard_lines(writer, start, until), "Nothing new was heard."),
@@ -292,7 +290,7 @@ def _open_lines(writer: Writer) -> tuple[str, ...]:
     )
     named = writer.row.role == "ceo"
     items = [incident_item(row, writer.house) for row in rows if not (named and row.names_ceo)]
-    return tuple(f"{i.severity.level.upper()}: {i.headline}, {i.moment}, {i.size} [{i.reference}]" for i in items)
+    return tuple(f"{i.severity.level.upper()}: {i.headline}, {i.moment} [{i.reference}]" for i in items)
 
 
 def breach(writer: Writer) -> Notice:
