@@ -222,7 +222,7 @@ def _match(sheet: Sheet, pattern: _Pattern, compiled: _Compiled) -> str | None:
             return None
         trails.append(trail)
     if rule.within == "post":
-        if any(_follow(sheet, part)[-1] for unless in compiled.unless for part in unless.parts):
+        if any(all(_follow(sheet, part)[-1] for part in unless.parts) for unless in compiled.unless):
             return None
         return _shown(sheet, pattern, trails, -1)
     return _match_sentence(sheet, pattern, compiled, trails)
