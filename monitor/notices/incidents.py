@@ -115,11 +115,11 @@ def _incident_links(writer: Writer, row: IncidentRow) -> tuple[Link, ...]:
     calm = "Not a problem: close it" if closes else "Not a problem: stop the reminders"
     grave = row.severity >= int(Severity.CRISIS)
     return present(
-        writer.link(Purpose.ACKNOWLEDGE, row.id, "I have seen it and take care of it", main=True)
+        writer.link(Purpose.ACKNOWLEDGE, row.id, "Acknowledge: I am on it", main=True)
         if row.state == IncidentState.OPEN.value
         else None,
         see,
-        writer.link(Purpose.TAKEOVER, row.id, "Begin takeover: nobody else posts", main=grave),
+        writer.link(Purpose.TAKEOVER, row.id, "Begin takeover", main=grave),
         writer.link(Purpose.CALM, row.id, calm) if row.state != IncidentState.CLOSED.value else None,
     )
 

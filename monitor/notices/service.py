@@ -126,7 +126,7 @@ def fresh_link(writer: Writer) -> Notice:
 
 _FRESH = {
     Purpose.SEE: "Open in Earshot",
-    Purpose.ACKNOWLEDGE: "I have seen it and take care of it",
+    Purpose.ACKNOWLEDGE: "Acknowledge: I am on it",
     Purpose.CALM: "Not a problem",
     Purpose.TAKEOVER: "Begin takeover",
     Purpose.UNDO: "Undo: end takeover now",

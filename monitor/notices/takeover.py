@@ -119,7 +119,7 @@ def takeover_proposed(writer: Writer) -> Notice:
         facts=tuple(Fact(label, text) for label, text in (("Reason", writer.word("reason")),) if text),
         reference=incident,
         links=present(
-            writer.link(Purpose.TAKEOVER, incident, "Begin takeover: nobody else posts", main=True),
+            writer.link(Purpose.TAKEOVER, incident, "Begin takeover", main=True),
             writer.link(Purpose.SEE, incident, "Open in Earshot"),
         ),
         without_links=writer.without_links(incident),
