@@ -12,7 +12,8 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import facebook
@@ -35,6 +36,8 @@ class Footing:
     usage: float | None = None
     regain: timedelta = timedelta(0)
     served: str = ""
+    at: datetime | None = None
+    """The platform's own time, where it tells."""
 
 
 class GraphRefused(facebook.GraphAPIError, Refused):  # type: ignore[misc]
@@ -68,6 +71,8 @@ class Graph(facebook.GraphAPI):  # type: ignore[misc]
         post_args: Mapping[str, Any] | None = None,
         files: object = None,
         method: str | None = None,
+        *,
+        token_in_address: bool = False,
     ) -> Any:
         """What ``path`` answers, as JSON; ``access_token`` in ``args`` wins over the account's own token.
 
@@ -86,7 +91,7 @@ class Graph(facebook.GraphAPI):  # type: ignore[misc]
             response = self.session.request(
                 method or ("GET" if post_args is None else "POST"),
                 f"{self.base_url}/{path.lstrip('/')}",
-                params=given | self._proof(token),
+                params=given | self._proof(token) | ({"access_token": token} if token_in_address else {}),
                 data=post_args,
                 headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
                 allow_redirects=False,
@@ -103,6 +108,28 @@ class Graph(facebook.GraphAPI):  # type: ignore[misc]
                 f"{self.platform} answered in a form that Earshot does not know.", shape=shape_of(answer)
             )
         return answer
+
+    def exchange(self, app_id: str, app_secret: str) -> tuple[Mapping[str, Any], datetime]:
+        """A new long-lived token of Facebook Login for ours, and the platform's time. Sent as a form, so that
+        neither token nor secret stands in an address."""
+        form = {
+            "grant_type": "fb_exchange_token",
+            "client_id": app_id,
+            "client_secret": app_secret,
+            "fb_exchange_token": self.access_token,
+        }
+        return self._granted(self.request(f"{self.version}/oauth/access_token", post_args=form))
+
+    def renew(self) -> tuple[Mapping[str, Any], datetime]:
+        """A new token of Instagram Login for ours, and the platform's time. Instagram takes the old one only as
+        a parameter; the path has no version (platform facts, 2.1)."""
+        args = {"grant_type": "ig_refresh_token"}
+        return self._granted(self.request("refresh_access_token", args, token_in_address=True))
+
+    def _granted(self, answer: Any) -> tuple[Mapping[str, Any], datetime]:
+        if not isinstance(answer, Mapping):
+            raise UnexpectedReply(f"{self.platform} gave no new token.", shape=shape_of(answer))
+        return answer, self.footing.at or datetime.now(UTC)
 
     def _proof(self, token: str) -> dict[str, str]:
         if not self._app_secret:
@@ -143,7 +170,16 @@ def _footing(headers: Mapping[str, str]) -> Footing:
         max(shares) / 100 if shares else None,
         timedelta(minutes=min(max(minutes, default=0), 60 * 24 * 7)),
         str(headers.get("facebook-api-version", ""))[:10],
+        _date(headers.get("date")),
     )
+
+
+def _date(header: str | None) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(header or "")
+    except (ValueError, TypeError, IndexError):
+        return None
+    return at.astimezone(UTC) if at.tzinfo else None
 
 
 def _note(entry: object, shares: list[float], minutes: list[float]) -> None:

@@ -52,11 +52,11 @@ def look(client: Client, purse: Purse, ids: Iterable[str], fields: str) -> Looke
     Ids that cannot be paid for are in neither part. Raises ``Refused`` for what concerns all (token, limits).
     """
     found = Looked()
-    waiting = [list(ids)[i : i + AT_ONCE] for i in range(0, len(list(ids)), AT_ONCE)]
-    while waiting:
-        some = waiting.pop()
-        if not purse.pay(len(some)):
-            continue
+    every = list(ids)
+    waiting = [every[i : i + AT_ONCE] for i in range(0, len(every), AT_ONCE)]
+    while waiting and purse.left:
+        some = waiting.pop(0)[: purse.left]
+        purse.pay(len(some))
         try:
             answer = client.ask("", {"ids": ",".join(some), "fields": fields})
         except Refused as refused:
