@@ -49,8 +49,10 @@ def comment_terms(organisation: Organisation) -> tuple[str, ...]:
     """The names to look for in comments by others, at most three: one call each."""
     handle = organisation.handles.get(NAME, "")
     words = [word for word in (organisation.name, handle, *organisation.aliases) if len(_squeeze(word)) >= 5]
-    different = {word.lower(): word for word in reversed(words)}
-    return tuple(word for word in words if different.get(word.lower()) == word)[:3] or (organisation.name,)
+    different: dict[str, str] = {}
+    for word in words:
+        different.setdefault(word.lower(), word)
+    return tuple(different.values())[:3] or (organisation.name,)
 
 
 def _squeeze(text: str) -> str:

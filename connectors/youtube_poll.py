@@ -271,6 +271,7 @@ class Poll:
         state.heard = max(state.heard, walk.began)
         if walk.deep:
             state.deep_at = walk.began
+        self._more = self._more or walk.began < self._now  # the top of the list was read in an earlier poll
 
     def _take_thread(self, thread: Thread) -> None:
         """Deliver what is new in a thread; note it when its replies have to be read by themselves."""
