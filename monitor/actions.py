@@ -72,7 +72,7 @@ def acknowledge(session: Session, incident_id: str, actor: Actor, now: datetime)
 
 
 def calm(session: Session, desk: Desk, incident_id: str, actor: Actor, reason: str, now: datetime) -> str:
-    """"Not a problem": closes an ALERT; for CRISIS, safeguarding and self-harm it only stops reminders and tells
+    """ "Not a problem": closes an ALERT; for CRISIS, safeguarding and self-harm it only stops reminders and tells
     the Chair (settled questions, 5). Returns ``closed``, ``quiet`` or ``already``. Raises ``NotAllowed``.
     """
     row = incident_row(session, incident_id)
@@ -172,7 +172,7 @@ def tip(
 
 
 def missed(session: Session, mention_id: int, actor: Actor, reason: str, now: datetime) -> None:
-    """"You should have told me": kept with the rules that spoke, to measure what is missed here."""
+    """ "You should have told me": kept with the rules that spoke, to measure what is missed here."""
     mention = session.get(MentionRow, mention_id)
     if mention is None:
         raise NotAllowed("That mention is no longer kept.")

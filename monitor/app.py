@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -15,6 +16,7 @@ from connectors.model import Grant
 from monitor import hearing
 from monitor.cards import Cards, load_cards
 from monitor.clock import Clock, utc_now
+from monitor.data import resource
 from monitor.dispatch import Dispatcher
 from monitor.escalation import ChainPolicy
 from monitor.intake import Intake
@@ -73,7 +75,7 @@ class App:
         return build_scorer(
             self.settings.organisation,
             model=judgement.model,
-            rules_folder=judgement.rules or None,
+            rules_folder=rules_folder(self.settings),
             ceo_names=(self.settings.people.ceo.name,),
         )
 
@@ -134,9 +136,10 @@ class App:
         """Runs what may hang in processes that may be killed."""
         if self._runner is not None:
             return self._runner
-        modules = sorted({type(s.platform.settings).__module__ for s in self.stations.values()} | {
-            s.platform.settings.__module__ for s in self.stations.values()
-        })
+        modules = sorted(
+            {type(s.platform.settings).__module__ for s in self.stations.values()}
+            | {s.platform.settings.__module__ for s in self.stations.values()}
+        )
         return Workers([m for m in modules if m != "builtins"] + ["monitor.poll", "alerts.mailer"])
 
     @cached_property
@@ -176,9 +179,7 @@ class App:
         if row.template == "digest":
             recipient = Recipient(row.role, row.name, row.address)
             identity = f"<{row.id}@{self.settings.mail.domain}>"
-            return compose_digest(
-                digest.bulletin_of(session, self, row), recipient, message_id=identity, sent_at=now
-            )
+            return compose_digest(digest.bulletin_of(session, self, row), recipient, message_id=identity, sent_at=now)
         return letter_for(session, row, self.house(now))
 
     def house(self, now: datetime) -> House:
@@ -210,6 +211,11 @@ class App:
         """Let go of the database."""
         if "database" in self.__dict__:
             self.database.close()
+
+
+def rules_folder(settings: Settings) -> Path:
+    """Where the rules lie: the operator's own, or the shipped ones."""
+    return Path(settings.judgement.rules) if settings.judgement.rules else resource("rules")
 
 
 def read_grant(text: str) -> Grant:

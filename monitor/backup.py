@@ -103,10 +103,9 @@ def _copy(source: Connection, target: Connection, table: Table) -> int:
 
 
 def _strip(connection: Connection, platform: str) -> None:
-    mention = MentionRow.__table__
     connection.execute(
-        update(mention)
-        .where(mention.c.platform == platform)
+        update(MentionRow)
+        .where(MentionRow.platform == platform)
         .values(**{**forgetting.cleared(), "signals": [], "status": "forgotten"})
     )
 
@@ -189,12 +188,15 @@ def _replay(
     for key, moment in journal.read(app.settings.state_dir).items():
         keys.setdefault(key, ErasureRow(key=key, platform="", at=moment, why="journal"))
     have = set(session.scalars(select(ErasureRow.key)))
-    for key, row in keys.items():
+    for key, erasure in keys.items():
         if key not in have:
-            session.add(ErasureRow(key=key, platform=row.platform, at=row.at, why=row.why))
+            session.add(ErasureRow(key=key, platform=erasure.platform, at=erasure.at, why=erasure.why))
     changed = 0
     for row in session.scalars(select(MentionRow)):
-        names = [row.external_id, *(n.lstrip("@").casefold() for n in (row.author_handle, row.author_id, row.author_name) if n)]
+        names = [
+            row.external_id,
+            *(n.lstrip("@").casefold() for n in (row.author_handle, row.author_id, row.author_name) if n),
+        ]
         erased = any(app.keys.digest("erased", row.platform, name) in keys for name in names)
         vanished = bool(known) and (row.platform, row.external_id) not in known
         if erased or vanished:

@@ -23,7 +23,7 @@ class Stop(click.ClickException):
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
-        self.exit_code = code
+        self.exit_code: int = code  # type: ignore[misc]
 
     def show(self, file: Any = None) -> None:
         """Write the sentence, without the word "Error"."""
@@ -443,9 +443,9 @@ def _scorer(config: Path | None) -> Any:
 
     with plainly():
         if config is None:
-            from monitor.score import corpus_organisation
+            from monitor.settings import example_organisation
 
-            return build_scorer(corpus_organisation())
+            return build_scorer(example_organisation())
         from monitor.app import App
         from monitor.settings import load
 
@@ -477,9 +477,16 @@ def evaluate(file: Path | None, feedback: bool, config: Path | None) -> None:
         return
     if file is None:
         raise Stop("Name a file of labelled posts, or say --feedback.", WRONG)
-    from monitor.evaluate import evaluate_file
+    import json
 
-    click.echo(evaluate_file(file, _scorer(config)))
+    from monitor.evaluate import evaluate as measure
+    from monitor.score import RowFaulty
+
+    try:
+        rows = [json.loads(line) for line in file.read_text("utf-8").splitlines() if line.strip()]
+        click.echo(measure(rows, _scorer(config)), nl=False)
+    except (ValueError, RowFaulty) as error:
+        raise Stop(f"{file} is not a file of labelled posts: {error}", WRONG) from None
 
 
 @main.command()
@@ -513,10 +520,11 @@ def config_example() -> None:
 @with_config
 def config_check(config: Path) -> None:
     """Check the settings and the rules without asking anybody. Exit 2 when something is wrong."""
+    from monitor.app import rules_folder
     from monitor.scoring import check_rules
 
     settings = load_settings(config)
-    problems = check_rules(settings.judgement.rules or None)
+    problems = check_rules(rules_folder(settings))
     for problem in problems:
         click.echo(str(problem), err=True)
     if problems:

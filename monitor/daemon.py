@@ -256,6 +256,7 @@ class Daemon:
             app.desk.run_chains(session, now)
             takeovers.tick(session, app.desk, now)
             hearing.watch(session, app.desk, app.stations, app.limits, now)
+            hearing.sum_up_first_run(session, app.desk, app.stations, now)
             self._write_progress(session, now)
 
         app.database.in_transaction(work)

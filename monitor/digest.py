@@ -24,7 +24,7 @@ from monitor.app import App
 from monitor.clock import say_duration, say_moment
 from monitor.links import Purpose
 from monitor.model import IncidentState
-from monitor.quotes import quote_of
+from monitor.excerpts import Ground, permalink, quote_of
 from monitor.settings import DAYS
 from monitor.store.tables import (
     AlertRow,
@@ -180,7 +180,13 @@ def bulletin_for(
     zone, now = app.settings.zone, app.clock()
     questions, more_questions = _quotes(session, app, since, until, MentionRow.question.is_(True))
     thanks, more_thanks = _quotes(
-        session, app, since, until, MentionRow.thanks.is_(True), MentionRow.question.is_(False), MentionRow.severity == 0
+        session,
+        app,
+        since,
+        until,
+        MentionRow.thanks.is_(True),
+        MentionRow.question.is_(False),
+        MentionRow.severity == 0,
     )
     watch, more_watch = _watch(session, app, since, until)
     incidents, more_incidents = _incidents(session, app, since, until)
@@ -188,7 +194,7 @@ def bulletin_for(
     coverage = hearing.coverage_lines(session, now, zone)
     heard = sum((p.counts[-1] or 0) for p in platforms if not p.own)
     summary = _summary(heard, platforms, len(incidents) + more_incidents, len(questions) + more_questions)
-    links = ()
+    links: tuple[Link, ...] = ()
     if app.settings.public_url:
         links = (Link("Open Earshot", app.settings.public_url, main=True),)
     return Bulletin(
@@ -249,7 +255,8 @@ def _quotes(
     rows = session.scalars(
         select(MentionRow).where(*where).order_by(MentionRow.posted_at).limit(MOST)  # type: ignore[arg-type]
     ).all()
-    quotes = tuple(quote_of(row, app.terms, app.settings.zone, app.clock()) for row in rows)
+    ground = Ground(app.terms, app.settings.organisation, app.settings.zone, app.clock())
+    quotes = tuple(quote_of(row, ground) for row in rows)
     return quotes, total - len(rows)
 
 
@@ -270,7 +277,7 @@ def _watch(session: Session, app: App, since: datetime, until: datetime) -> tupl
                 severity=Severity.WATCH,
                 where=hearing.say_platform(row.platform),
                 moment=say_moment(row.posted_at, zone),
-                url=row.url,
+                url=permalink(row.platform, row.external_id, row.url),
             )
             for row in rows
         ),
@@ -305,9 +312,9 @@ def _met(session: Session, app: App, row: IncidentRow) -> Met:
     told = session.scalar(
         select(func.min(AlertRow.delivered_at)).where(AlertRow.incident_id == row.id, AlertRow.kind == "alert")
     )
-    subject = (row.category or {"tip": "somebody told you", "volume": "rising volume"}.get(row.source, row.source)).replace(
-        "_", " "
-    )
+    subject = (
+        row.category or {"tip": "somebody told you", "volume": "rising volume"}.get(row.source, row.source)
+    ).replace("_", " ")
     closed = ""
     if row.state == IncidentState.CLOSED.value and row.closed_at is not None:
         closed = f"closed after {say_duration(row.closed_at - row.opened_at)}"
@@ -413,7 +420,9 @@ def spending_lines(session: Session, app: App, now: datetime) -> tuple[str, ...]
 def _tokens(session: Session, app: App, now: datetime) -> tuple[str, ...]:
     rows = session.scalars(
         select(PlatformRow).where(
-            PlatformRow.in_use.is_(True), PlatformRow.token_ends_at.is_not(None), PlatformRow.token_ends_at < now + timedelta(days=30)
+            PlatformRow.in_use.is_(True),
+            PlatformRow.token_ends_at.is_not(None),
+            PlatformRow.token_ends_at < now + timedelta(days=30),
         )
     )
     return tuple(
@@ -425,7 +434,9 @@ def _tokens(session: Session, app: App, now: datetime) -> tuple[str, ...]:
 
 def _forgotten(session: Session, since: datetime, until: datetime) -> tuple[str, ...]:
     counts: Counter[str] = Counter()
-    for row in session.scalars(select(ReportRow).where(ReportRow.at > since - timedelta(days=1), ReportRow.at <= until)):
+    for row in session.scalars(
+        select(ReportRow).where(ReportRow.at > since - timedelta(days=1), ReportRow.at <= until)
+    ):
         counts.update(row.counts)
     return tuple(f"{count} {name}" for name, count in sorted(counts.items()) if count)
 
@@ -471,4 +482,3 @@ def policy_overdue(review: str, now: datetime) -> str:
     if days <= 0:
         return ""
     return f"The review of the social media policy is overdue by {say_duration(timedelta(days=days))} (due {due.day} {due:%b %Y})."
-

@@ -47,6 +47,9 @@ SINGLES, GRAVE_SINGLES = 5, 7
 (issue bar: at most 12 mails to a person for 10,000 posts in ten minutes)."""
 
 ROUNDUP_EVERY = timedelta(seconds=150)
+"""Beyond the singles a person gets one mail in this time, with all that has gathered."""
+
+MOMENT = timedelta(seconds=5)
 
 BUNDLED = frozenset({"alert", "alert_update", "unscored"})
 
@@ -68,7 +71,9 @@ class Dispatcher:
 
         def work(session: Session) -> int:
             result = session.execute(
-                update(AlertRow).where(_is_open(), AlertRow.claimed.is_(True)).values(claimed=False, retry_at=self.clock())
+                update(AlertRow)
+                .where(_is_open(), AlertRow.claimed.is_(True))
+                .values(claimed=False, retry_at=self.clock())
             )
             return int(result.rowcount)  # type: ignore[attr-defined]
 
@@ -79,22 +84,30 @@ class Dispatcher:
         claimed = self.database.in_transaction(self._claim)
         if claimed is None:
             return False
-        try:
-            self._send(claimed)
-        except DeliveryFailed as failure:
-            self.database.in_transaction(lambda s: self._settle_failure(s, claimed, failure))
-        except Exception as error:  # bulkhead: a channel
-            log.exception("an alert could not be delivered", extra={"alert": claimed})
-            failure = DeliveryFailed(f"delivery broke down ({type(error).__name__})")
-            self.database.in_transaction(lambda s: self._settle_failure(s, claimed, failure))
-        else:
+        failure = self._try(claimed)
+        if failure is None:
             self.database.in_transaction(lambda s: self._settle(s, claimed))
+        else:
+            self.database.in_transaction(lambda s: self._settle_failure(s, claimed, failure))
         return True
+
+    def _try(self, alert_id: str) -> DeliveryFailed | None:
+        """Send one alert; what went wrong, or None."""
+        try:
+            self._send(alert_id)
+        except DeliveryFailed as failure:
+            return failure
+        except Exception as error:  # bulkhead: a channel
+            log.exception("an alert could not be delivered", extra={"alert": alert_id[:12]})
+            return DeliveryFailed(f"delivery broke down ({type(error).__name__})")
+        return None
 
     def is_due(self) -> bool:
         """Whether any alert is overdue now: a cheap look before a transaction that writes."""
         with self.database.read() as session:
-            due = select(AlertRow.id).where(_is_open(), AlertRow.retry_at <= self.clock(), AlertRow.bundle == "").limit(1)
+            due = (
+                select(AlertRow.id).where(_is_open(), AlertRow.retry_at <= self.clock(), AlertRow.bundle == "").limit(1)
+            )
             return session.scalar(due) is not None
 
     def waiting(self) -> tuple[int, datetime | None]:
@@ -118,7 +131,12 @@ class Dispatcher:
             ).first()
             if due is None:
                 return None
-            if due.template in BUNDLED and due.channel == "mail" and due.attempts == 0 and (due.role, due.address) not in busy:
+            if (
+                due.template in BUNDLED
+                and due.channel == "mail"
+                and due.attempts == 0
+                and (due.role, due.address) not in busy
+            ):
                 until = self._hold_until(session, due, now)
                 if until is not None:
                     busy.add((due.role, due.address))
@@ -159,8 +177,14 @@ class Dispatcher:
         grave = due.severity >= int(Severity.CRISIS)
         if recent + under_way < (GRAVE_SINGLES if grave else SINGLES):
             return None
+        if under_way:
+            return now + MOMENT
         last = session.scalar(
-            select(func.max(AlertRow.made_at)).where(AlertRow.address == due.address, AlertRow.template == "roundup")
+            select(func.max(AlertRow.delivered_at)).where(
+                AlertRow.address == due.address,
+                AlertRow.bundle == "",
+                AlertRow.template.in_([*BUNDLED, "tip", "roundup"]),
+            )
         )
         return max(now, last + ROUNDUP_EVERY) if last else now
 
@@ -175,9 +199,7 @@ class Dispatcher:
             AlertRow.template.in_(BUNDLED),
         ]
         if until > now:
-            session.execute(
-                update(AlertRow).where(_is_open(), *mine, AlertRow.retry_at <= now).values(retry_at=until)
-            )
+            session.execute(update(AlertRow).where(_is_open(), *mine, AlertRow.retry_at <= now).values(retry_at=until))
             return None
         rows = session.scalars(select(AlertRow).where(_is_open(), *mine, AlertRow.retry_at <= now)).all()
         recipient = self.desk.person(session, due.role)
@@ -230,7 +252,9 @@ class Dispatcher:
             )
         if row.incident_id and row.template in CHAIN:
             words = "E-mailed" if row.channel == "mail" else "Rung"
-            note(session, row.incident_id, now, "Earshot", f"{words} {row.name} ({ROLE_WORDS.get(row.role, row.role)}).")
+            note(
+                session, row.incident_id, now, "Earshot", f"{words} {row.name} ({ROLE_WORDS.get(row.role, row.role)})."
+            )
         log.info(
             "delivered",
             extra={"alert": row.id[:12], "template": row.template, "role": row.role, "attempts": row.attempts},
@@ -286,7 +310,9 @@ class Dispatcher:
                     session, row.template, MailKind(row.kind), recipient, now,
                     incident=incident_of(incident), revision=incident.revision, facts=more,
                 )  # fmt: skip
-                note(session, incident.id, now, "Earshot", f"{row.name}'s address was refused; owed to {recipient.name}.")
+                note(
+                    session, incident.id, now, "Earshot", f"{row.name}'s address was refused; owed to {recipient.name}."
+                )
             elif row.template in {"breach", "takeover_begun", "unscored", "digest", "takeover_report"}:
                 self.desk.owe(
                     session, row.template, MailKind(row.kind), recipient, now, key=f"instead:{row.id}",
@@ -300,8 +326,4 @@ def _short(letter: Letter) -> tuple[str, str]:
 
 
 def _is_open() -> ColumnElement[bool]:
-    return (
-        AlertRow.delivered_at.is_(None)
-        & AlertRow.superseded_at.is_(None)
-        & AlertRow.refused_at.is_(None)
-    )
+    return AlertRow.delivered_at.is_(None) & AlertRow.superseded_at.is_(None) & AlertRow.refused_at.is_(None)

@@ -16,7 +16,7 @@ from alerts.model import DeliveryFailed
 from connectors.errors import ConnectorError, Unreachable
 from connectors.model import Allowance, Finding, Level
 from monitor import digest, forgetting, hearing, ledger
-from monitor.app import App
+from monitor.app import App, rules_folder
 from monitor.clock import say_duration, say_moment
 from monitor.poll import Station, examine
 from monitor.scoring import check_rules
@@ -72,7 +72,9 @@ def _settings(app: App, now: datetime) -> Iterator[Finding]:
     if not settings.connectors:
         yield Finding(Level.BAD, "No platform is in use.", "Add at least one table such as [connectors.x].")
     if settings.people.operator is None:
-        yield Finding(Level.NOTE, "There is no operator; the CEO gets the technical mails too.", "Add [people.operator].")
+        yield Finding(
+            Level.NOTE, "There is no operator; the CEO gets the technical mails too.", "Add [people.operator]."
+        )
     for note in digest.setup_notes(app, now):
         yield Finding(Level.BAD if "[privacy]" in note else Level.NOTE, note)
     for role, person in app.people.items():
@@ -80,7 +82,9 @@ def _settings(app: App, now: datetime) -> Iterator[Finding]:
         if unusable:
             which = ", ".join(str(n + 1) for n in unusable)
             yield Finding(
-                Level.BAD, f"Phone {which} of the {role} is no address that apprise understands.", "Correct it in the settings."
+                Level.BAD,
+                f"Phone {which} of the {role} is no address that apprise understands.",
+                "Correct it in the settings.",
             )
 
 
@@ -95,11 +99,17 @@ def _database(app: App, now: datetime) -> Iterator[Finding]:
         late = forgetting.overdue(session, now)
     if late:
         yield Finding(
-            Level.BAD, f"{late} texts should have been forgotten already.", "Run `earshot forget`, and see that the service runs."
+            Level.BAD,
+            f"{late} texts should have been forgotten already.",
+            "Run `earshot forget`, and see that the service runs.",
         )
     free = shutil.disk_usage(app.settings.state_dir).free
     if free < 1024**3:
-        yield Finding(Level.BAD, f"Only {free // 1024**2} MB are free on the disk.", "Make room: Earshot stops hearing without it.")
+        yield Finding(
+            Level.BAD,
+            f"Only {free // 1024**2} MB are free on the disk.",
+            "Make room: Earshot stops hearing without it.",
+        )
     else:
         yield Finding(Level.GOOD, f"{free / 1024**3:.0f} GB are free on the disk.")
     key = app.settings.state_dir / "install.key"
@@ -113,7 +123,11 @@ def _sqlite(app: App) -> Iterator[Finding]:
     if fine == "ok":
         yield Finding(Level.GOOD, f"SQLite {sqlite3.sqlite_version}; its check found no damage.")
     else:
-        yield Finding(Level.BAD, "The database is damaged.", "Stop the service and restore the newest backup: `earshot db restore`.")
+        yield Finding(
+            Level.BAD,
+            "The database is damaged.",
+            "Stop the service and restore the newest backup: `earshot db restore`.",
+        )
     if sqlite3.sqlite_version_info < WAL_FIXED:
         yield Finding(
             Level.NOTE,
@@ -122,16 +136,27 @@ def _sqlite(app: App) -> Iterator[Finding]:
         )
     wal = Path(f"{app.settings.store.url.removeprefix('sqlite:///')}-wal")
     if wal.exists() and wal.stat().st_size > 64 * 1024**2:
-        yield Finding(Level.NOTE, "The write-ahead log is larger than 64 MB.", "Something reads the database for long; see what.")
+        yield Finding(
+            Level.NOTE, "The write-ahead log is larger than 64 MB.", "Something reads the database for long; see what."
+        )
 
 
 def _judgement(app: App) -> Iterator[Finding]:
-    problems = check_rules(app.settings.judgement.rules or None)
+    problems = check_rules(rules_folder(app.settings))
     if problems:
-        yield Finding(Level.BAD, f"The rules have {len(problems)} faults; the first: {problems[0]}", "`earshot config check` lists all.")
+        yield Finding(
+            Level.BAD,
+            f"The rules have {len(problems)} faults; the first: {problems[0]}",
+            "`earshot config check` lists all.",
+        )
     else:
         yield Finding(Level.GOOD, "The rules are in order and all their examples hold.")
-    yield Finding(Level.GOOD, app.scorer.describe())
+    yield Finding(Level.GOOD, _reads(app))
+
+
+def _reads(app: App) -> str:
+    reader = app.scorer.reader
+    return f"Posts are read by the rules and by {reader.name}." if reader is not None else "Posts are read by rules alone."
 
 
 def _mail(app: App) -> Looked:
@@ -139,7 +164,9 @@ def _mail(app: App) -> Looked:
         words = app.runner.run(timedelta(seconds=60), mailer.probe, app.settings.mail)
     except (DeliveryFailed, DeadlineExceeded, WorkFailed) as error:
         why = error.why if isinstance(error, DeliveryFailed) else str(error)
-        found = Finding(Level.BAD, f"No mail can leave: {why}", "Check [mail] host, port, security, username and password.")
+        found = Finding(
+            Level.BAD, f"No mail can leave: {why}", "Check [mail] host, port, security, username and password."
+        )
         return Looked("Mail", (found,), unreachable=True)
     return Looked("Mail", (Finding(Level.GOOD, f"Mail can leave: {words}."),))
 
@@ -158,7 +185,12 @@ def _platform(app: App, station: Station, now: datetime) -> Looked:
     try:
         findings = tuple(
             app.runner.run(
-                app.settings.service.poll_deadline, examine, station.name, settings, station.organisation, Allowance(now, reserved)
+                app.settings.service.poll_deadline,
+                examine,
+                station.name,
+                settings,
+                station.organisation,
+                Allowance(now, reserved),
             )
         )
     except ConnectorError as error:
@@ -166,7 +198,9 @@ def _platform(app: App, station: Station, now: datetime) -> Looked:
         findings = (Finding(Level.BAD, error.what, error.do),)
     except (DeadlineExceeded, WorkFailed) as error:
         away = True
-        findings = (Finding(Level.BAD, f"{place} could not be asked: {error}", "Try again; if it lasts, report this line."),)
+        findings = (
+            Finding(Level.BAD, f"{place} could not be asked: {error}", "Try again; if it lasts, report this line."),
+        )
     return Looked(place, (*findings, *_hearing(app, station, now)), unreachable=away)
 
 
@@ -174,7 +208,9 @@ def _hearing(app: App, station: Station, now: datetime) -> Iterator[Finding]:
     plan, zone = station.plan(), app.settings.zone
     wish = getattr(station.settings, "poll_every", None)
     every = f"every {say_duration(wish)} (poll_every)" if wish else f"every {say_duration(plan.calm)} when calm"
-    yield Finding(Level.NOTE, f"Polled {every}. Expected lag: {plan.lag or say_duration(plan.calm)}. Cost: {plan.cost}.")
+    yield Finding(
+        Level.NOTE, f"Polled {every}. Expected lag: {plan.lag or say_duration(plan.calm)}. Cost: {plan.cost}."
+    )
     with app.database.read() as session:
         row = session.get(PlatformRow, station.name)
         for line in digest.spending_lines(session, app, now):

@@ -113,9 +113,7 @@ def _low(session: Session, app: App, now: datetime) -> dict[str, int]:
         .where(
             MentionRow.text_until.is_not(None),
             or_(
-                and_(
-                    MentionRow.severity < int(Severity.ALERT), MentionRow.first_seen_at <= now - privacy.watch_kept
-                ),
+                and_(MentionRow.severity < int(Severity.ALERT), MentionRow.first_seen_at <= now - privacy.watch_kept),
                 MentionRow.first_seen_at <= now - privacy.alerted_kept,
             ),
         )
@@ -146,7 +144,9 @@ def _rows(session: Session, app: App, now: datetime) -> dict[str, int]:
         )
         drop(f"{platform} counts", delete(TallyRow).where(TallyRow.platform == platform, TallyRow.hour <= now - kept))
     drop("quarantined", delete(QuarantineRow).where(QuarantineRow.until <= now))
-    done = or_(AlertRow.delivered_at.is_not(None), AlertRow.superseded_at.is_not(None), AlertRow.refused_at.is_not(None))
+    done = or_(
+        AlertRow.delivered_at.is_not(None), AlertRow.superseded_at.is_not(None), AlertRow.refused_at.is_not(None)
+    )
     drop("outbox entries", delete(AlertRow).where(done, AlertRow.made_at <= now - OUTBOX_KEPT))
     drop("used links", delete(LinkUseRow).where(LinkUseRow.used_at <= now - LINKS_KEPT))
     year = now - timedelta(days=395)

@@ -130,7 +130,11 @@ class Deafness:
 def deafness(row: PlatformRow, limits: Limits, now: datetime) -> Deafness | None:
     """Whether a platform is deaf now. Pure but for the row's values."""
     if row.failing_since is not None:
-        if row.error_class == RateLimited.__name__ and row.retry_at is not None and row.retry_at <= now + limits.deaf_after:
+        if (
+            row.error_class == RateLimited.__name__
+            and row.retry_at is not None
+            and row.retry_at <= now + limits.deaf_after
+        ):
             if now - row.failing_since < limits.deaf_after:
                 return None  # an ordinary pause at the platform's word
         return Deafness(
@@ -175,6 +179,26 @@ def watch(session: Session, desk: Desk, names: Iterable[str], limits: Limits, no
             _owe_deaf(session, desk, "ceo", deaf, now)
 
 
+SUMMARY_WAIT = timedelta(hours=1)
+"""How long the summary of the first run waits for platforms that are still being read."""
+
+
+def sum_up_first_run(session: Session, desk: Desk, names: Iterable[str], now: datetime) -> None:
+    """Once, when the past has been taken in quietly: one summary to the CEO and the operator instead of a flood."""
+    rows = [row for row in (session.get(PlatformRow, name) for name in names) if row is not None]
+    begun = [row.first_poll_at for row in rows if row.first_poll_at is not None]
+    swept = [row for row in rows if row.first_sweep_at is not None]
+    if not swept or (len(swept) < len(rows) and now - min(begun) < SUMMARY_WAIT):
+        return
+    if not say_once(session, "first run", now):
+        return
+    for role in ("ceo", "operator"):
+        recipient = desk.person(session, role)
+        if recipient is not None:
+            facts = {"platforms": sorted(row.name for row in swept)}
+            desk.owe(session, "first_run", MailKind.REPORT, recipient, now, key="first run", facts=facts)
+
+
 def _owe_deaf(session: Session, desk: Desk, role: str, deaf: Deafness, now: datetime) -> None:
     recipient = desk.person(session, role) or desk.person(session, "ceo")
     if recipient is None:
@@ -186,15 +210,15 @@ def _owe_deaf(session: Session, desk: Desk, role: str, deaf: Deafness, now: date
         "do": deaf.do,
         "to_ceo": role == "ceo",
     }
-    desk.owe(session, "deaf", MailKind.DEAF, recipient, now, key=f"{deaf.platform}:{deaf.since.isoformat()}", facts=facts)
+    desk.owe(
+        session, "deaf", MailKind.DEAF, recipient, now, key=f"{deaf.platform}:{deaf.since.isoformat()}", facts=facts
+    )
 
 
 def _tell_heard_again(session: Session, desk: Desk, row: PlatformRow, now: datetime) -> None:
     if row.told_operator_at is None and row.told_ceo_at is None:
         return
-    last = session.scalar(
-        select(DeafRow).where(DeafRow.platform == row.name).order_by(DeafRow.id.desc()).limit(1)
-    )
+    last = session.scalar(select(DeafRow).where(DeafRow.platform == row.name).order_by(DeafRow.id.desc()).limit(1))
     facts: dict[str, Any] = {
         "platform": row.name,
         "since": last.began_at.isoformat() if last else None,
@@ -226,9 +250,18 @@ def _announce_token(session: Session, desk: Desk, row: PlatformRow, now: datetim
     due = [days for days in TOKEN_DAYS if left <= timedelta(days=days)]
     if not due or not say_once(session, f"token:{row.name}:{row.token_ends_at:%Y-%m-%d}:{min(due)}", now):
         return
-    facts = {"platform": row.name, "ends_at": row.token_ends_at.isoformat(), "days": max(1, round(left / timedelta(days=1)))}
+    facts = {
+        "platform": row.name,
+        "ends_at": row.token_ends_at.isoformat(),
+        "days": max(1, round(left / timedelta(days=1))),
+    }
     desk.owe_to_operator(
-        session, "token_ends", MailKind.DEAF, now, key=f"{row.name}:{row.token_ends_at:%Y-%m-%d}:{min(due)}", facts=facts
+        session,
+        "token_ends",
+        MailKind.DEAF,
+        now,
+        key=f"{row.name}:{row.token_ends_at:%Y-%m-%d}:{min(due)}",
+        facts=facts,
     )
 
 

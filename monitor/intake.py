@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.takeover import Takeover
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from alerts.model import Severity
+from alerts.takeover import Takeover
 from connectors.model import Author, Kind, Mention, Organisation
 from monitor import takeovers
 from monitor.escalation import Step, decide

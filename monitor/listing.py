@@ -19,7 +19,11 @@ from monitor.store.tables import IncidentRow
 def incidents(app: App, *, everything: bool, as_json: bool) -> Iterator[str]:
     """One line for each incident, the most urgent first."""
     now, zone = app.clock(), app.settings.zone
-    order = (IncidentRow.state == IncidentState.CLOSED.value, IncidentRow.severity.desc(), IncidentRow.last_seen_at.desc())
+    order = (
+        IncidentRow.state == IncidentState.CLOSED.value,
+        IncidentRow.severity.desc(),
+        IncidentRow.last_seen_at.desc(),
+    )
     query = select(IncidentRow).order_by(*order).limit(500)
     if not everything:
         query = query.where(IncidentRow.state != IncidentState.CLOSED.value)

@@ -7,10 +7,10 @@ import shutil
 from datetime import datetime, timedelta
 
 import requests
+from sqlalchemy import select
 
 from monitor.app import App
 from monitor.store.tables import PlatformRow
-from sqlalchemy import select
 
 log = logging.getLogger(__name__)
 

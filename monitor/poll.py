@@ -14,8 +14,25 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connectors import registry
-from connectors.errors import ConnectorError, CredentialsRejected, RateLimited, SetupRejected, UnexpectedReply, Unreachable
-from connectors.model import Allowance, AnyPlatform, Batch, Connector, Examines, Finding, Organisation, PollPlan, Rechecks
+from connectors.errors import (
+    ConnectorError,
+    CredentialsRejected,
+    RateLimited,
+    SetupRejected,
+    UnexpectedReply,
+    Unreachable,
+)
+from connectors.model import (
+    Allowance,
+    AnyPlatform,
+    Batch,
+    Connector,
+    Examines,
+    Finding,
+    Organisation,
+    PollPlan,
+    Rechecks,
+)
 from monitor import hearing, ledger, takeovers
 from monitor.clock import Clock
 from monitor.intake import Intake, Taken
@@ -165,8 +182,13 @@ class Poller:
                 row.first_poll_at = started
             history = row.first_poll_at if row.first_sweep_at is None else None
             taken = self.intake.take_in(
-                session, judged, batch.mentions, batch.gone,
-                platform=station.name, now=now, history_before=history,
+                session,
+                judged,
+                batch.mentions,
+                batch.gone,
+                platform=station.name,
+                now=now,
+                history_before=history,
             )
             ledger.settle(session, station.name, plan, started, allowance.left, batch.spent)
             row.cursor = batch.cursor if batch.cursor is not None else row.cursor
@@ -179,8 +201,14 @@ class Poller:
         taken = self.database.in_transaction(work)
         if taken.new or batch.dropped:
             log.info(
-                "heard", extra={"platform": station.name, "new": taken.new, "edited": taken.edited,
-                                "incidents": len(taken.incidents), "dropped": batch.dropped},
+                "heard",
+                extra={
+                    "platform": station.name,
+                    "new": taken.new,
+                    "edited": taken.edited,
+                    "incidents": len(taken.incidents),
+                    "dropped": batch.dropped,
+                },
             )
         for shape in batch.shapes[:3]:
             log.warning("an entry could not be read", extra={"platform": station.name, "shape": shape})
@@ -200,9 +228,7 @@ class Poller:
     def _hurried(self, session: Session, now: datetime) -> bool:
         return takeovers.is_active(session) or takeovers.alerted_since(session, now - HURRY_FOR)
 
-    def _rest(
-        self, session: Session, station: Station, plan: PollPlan, allowance: Allowance, now: datetime
-    ) -> None:
+    def _rest(self, session: Session, station: Station, plan: PollPlan, allowance: Allowance, now: datetime) -> None:
         """An allowance is used up: wait until it fills up again, and say so."""
         empty = [b for b in plan.buckets if b.per_poll > 0 and allowance.left.get(b.name, 0) < b.per_poll]
         until = min(ledger.period_end(bucket.period, now) for bucket in empty)

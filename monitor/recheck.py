@@ -63,7 +63,9 @@ def _round(app: App, station: Station, now: datetime) -> int:
             Allowance(now, reserved),
         )  # fmt: skip
     except (ConnectorError, DeadlineExceeded, WorkFailed) as error:
-        log.warning("posts could not be looked at again", extra={"platform": station.name, "error": type(error).__name__})
+        log.warning(
+            "posts could not be looked at again", extra={"platform": station.name, "error": type(error).__name__}
+        )
         spent = error.spent if isinstance(error, ConnectorError) else None
         if spent is not None:
             app.database.in_transaction(
@@ -103,9 +105,7 @@ def take_back(
 
 def _due(session: Session, platform: str, now: datetime) -> tuple[str, ...]:
     """Posts whose time for a second look has come: those of open incidents first, then the newest."""
-    is_open = case(
-        (IncidentRow.state.in_([IncidentState.OPEN.value, IncidentState.ACKNOWLEDGED.value]), 0), else_=1
-    )
+    is_open = case((IncidentRow.state.in_([IncidentState.OPEN.value, IncidentState.ACKNOWLEDGED.value]), 0), else_=1)
     rows = session.execute(
         select(MentionRow.external_id)
         .outerjoin(IncidentRow, IncidentRow.id == MentionRow.incident_id)

@@ -52,7 +52,9 @@ def look(app: App, station: Station, now: datetime) -> None:
             Allowance(now, reserved),
         )  # fmt: skip
     except (ConnectorError, DeadlineExceeded, WorkFailed) as error:
-        log.warning("the set-up could not be looked at", extra={"platform": station.name, "error": type(error).__name__})
+        log.warning(
+            "the set-up could not be looked at", extra={"platform": station.name, "error": type(error).__name__}
+        )
         findings = ()
 
     def note(session: Session) -> None:

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerts.mailer import MailSettings
-
 from alerts.model import Recipient
 from connectors import registry
 from connectors.model import AnyPlatform, Money, Organisation
 from monitor.clock import read_duration, read_time_of_day
+from monitor.data import resource
 
 T = TypeVar("T")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -268,6 +268,12 @@ def read(raw: Mapping[str, Any], path: Path, environ: Mapping[str, str]) -> Sett
         except ValueError as error:
             raise SettingsError(f"privacy.text_kept.{name}: expected {error}, found {text!r}.") from None
     return settings
+
+
+def example_organisation() -> Organisation:
+    """The invented organisation that posts are judged for when no settings are given."""
+    raw = tomllib.loads(resource("corpus-organisation.toml").read_text("utf-8"))
+    return _Reader(Path(), {}).table(Organisation, raw["organisation"], "organisation")
 
 
 def platform_of(name: str) -> AnyPlatform:

@@ -245,4 +245,3 @@ def hits(app: App, needles: Iterable[str]) -> int:
             raw = path.read_bytes()
             found += sum(raw.count(needle.encode("utf-8", "surrogatepass")) for needle in needles)
     return found
-

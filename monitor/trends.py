@@ -116,9 +116,7 @@ def _is_complete(session: Session, platform: str, now: datetime) -> bool:
     since = now - BASELINE
     deaf = timedelta()
     for row in session.scalars(
-        select(DeafRow).where(
-            DeafRow.platform == platform, (DeafRow.ended_at.is_(None)) | (DeafRow.ended_at > since)
-        )
+        select(DeafRow).where(DeafRow.platform == platform, (DeafRow.ended_at.is_(None)) | (DeafRow.ended_at > since))
     ):
         deaf += (row.ended_at or now) - max(row.began_at, since)
     return deaf <= BASELINE * (1 - COMPLETE)

@@ -16,15 +16,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from connectors.standins.instagram import InstagramStandIn
+from connectors.standins.linkedin import LinkedInStandIn
+from connectors.standins.x import XStandIn
+
 from alerts.mailbox import Kept, Mailbox
 from alerts.takeover import State
 from connectors.model import Kind
 from connectors.standins.facebook import FacebookStandIn
-from connectors.standins.instagram import InstagramStandIn
-from connectors.standins.linkedin import LinkedInStandIn
 from connectors.standins.server import Server, StandIn
 from connectors.standins.world import World
-from connectors.standins.x import XStandIn
 from connectors.standins.youtube import YouTubeStandIn
 from monitor import digest, service, takeovers
 from monitor.app import App
@@ -160,9 +161,7 @@ def run(*, port: int = 8800, fast: bool = True) -> int:
     _say(started, "an invented town with five platforms is ready")
     mailbox = Mailbox(on_letter=lambda kept: _tell_mail(started, kept))
     with Server(platforms) as server, mailbox:
-        settings = demo_settings(
-            folder, server.url, mailbox.port, web_port, poll_every="2s" if fast else "20s"
-        )
+        settings = demo_settings(folder, server.url, mailbox.port, web_port, poll_every="2s" if fast else "20s")
         stage = _Stage(world, newest, fast=fast, started=started)
 
         def on_ready(app: App, daemon: Daemon) -> None:

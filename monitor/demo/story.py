@@ -87,7 +87,10 @@ def furnish(world: World, now: datetime, *, weeks: int = 5) -> dict[str, Post]:
     for platform in PLATFORMS:
         for week in range(weeks, 0, -1):
             newest[platform] = world.say(
-                platform, Kind.OWN_POST, rng.choice(_OWN), at=now - timedelta(days=7 * week - 2, minutes=rng.randrange(300))
+                platform,
+                Kind.OWN_POST,
+                rng.choice(_OWN),
+                at=now - timedelta(days=7 * week - 2, minutes=rng.randrange(300)),
             )
             for _ in range(rng.randrange(3, 8)):
                 at = now - timedelta(days=7 * week - 2 - rng.random() * 5, minutes=10)
@@ -119,7 +122,9 @@ def _everyday(world: World, platform: str, rng: random.Random, under: Post, at: 
 
 def _author(person: str) -> Author:
     handle = person.lower().replace(" ", "_")
-    return Author(name=person, handle=handle, id=str(1000 + sum(map(ord, person)) * 37), followers=40 + len(person) * 23)
+    return Author(
+        name=person, handle=handle, id=str(1000 + sum(map(ord, person)) * 37), followers=40 + len(person) * 23
+    )
 
 
 def everyday(world: World, newest: dict[str, Post], seed: int = 11) -> Iterator[Post]:

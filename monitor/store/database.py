@@ -53,6 +53,7 @@ class Database:
             try:
                 yield session
             finally:
+                session.expunge_all()  # what was read stays readable after the transaction
                 session.rollback()
 
     def in_transaction(self, work: Callable[[Session], T]) -> T:

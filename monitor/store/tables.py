@@ -441,3 +441,31 @@ class ReportRow(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     at: Mapped[datetime]
     counts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+# ── the pages ───────────────────────────────────────────────────────────────────────────────────────
+
+
+class SessionRow(Base):
+    """A person who has signed in. The id is a keyed hash of the cookie; ``person`` a keyed hash of who it is."""
+
+    __tablename__ = "web_session"
+    __table_args__ = (Index("ix_web_session_person", "person"),)
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    role: Mapped[str] = mapped_column(String(20))
+    person: Mapped[str] = mapped_column(String(40))
+    opened_at: Mapped[datetime]
+    until: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class SignInRow(Base):
+    """That somebody asked for a sign-in link, by keyed hash of the address, listed or not."""
+
+    __tablename__ = "sign_in_request"
+    __table_args__ = (Index("ix_sign_in_request_address_at", "address", "at"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    address: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
