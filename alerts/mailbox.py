@@ -66,6 +66,8 @@ class Kept:
     at: datetime
     secured: bool = False
     user: str = ""
+    utf8: bool = False
+    """Sent with SMTPUTF8."""
 
     @property
     def message(self) -> EmailMessage:
@@ -184,7 +186,7 @@ class Mailbox:
 
     def keep(self, letter: Kept) -> None:
         """Take a letter."""
-        self.violations += faults_of_form(letter.content)
+        self.violations += faults_of_form(letter.content, utf8=letter.utf8)
         with self._arrived:
             self._kept.append(letter)
             self._arrived.notify_all()
@@ -195,14 +197,17 @@ class Mailbox:
         self._server.serve_forever(poll_interval=0.05)
 
 
-def faults_of_form(content: bytes) -> list[str]:
-    """What a strict server would mind in a letter: line ends, line lengths, 8-bit bytes, headers absent or twice."""
+def faults_of_form(content: bytes, *, utf8: bool = False) -> list[str]:
+    """What a strict server would mind in a letter: line ends, line lengths, 8-bit bytes, headers absent or twice.
+
+    ``utf8`` allows for letters of all scripts in headers (SMTPUTF8, RFC 6531).
+    """
     found: list[str] = []
     if re.search(rb"(?<!\r)\n|\r(?!\n)", content):
         found.append("a bare CR or LF")
     if any(len(line) > 998 for line in content.split(b"\r\n")):
         found.append("a line of more than 998 bytes")
-    if b"\x00" in content or not content.isascii():
+    if b"\x00" in content or not (utf8 or content.isascii()):
         found.append("a byte that is not 7-bit text")
     message = email.message_from_bytes(content, policy=email.policy.default)
     for name in ("From", "To", "Subject", "Date", "Message-ID", "MIME-Version"):
@@ -238,6 +243,7 @@ class _Conversation(socketserver.BaseRequestHandler):
         self.sender: str | None = None
         self.recipients: list[str] = []
         self.user = ""
+        self.utf8 = False
         self.secured = False
         self.greeted = False
         self.request.settimeout(300)
@@ -324,6 +330,7 @@ class _Conversation(socketserver.BaseRequestHandler):
             self._say("550 5.7.1 sender refused")
         else:
             self.sender, self.recipients = _path(rest), []
+            self.utf8 = "SMTPUTF8" in rest.upper()
             self._say("250 2.1.0 ok")
 
     def _on_rcpt(self, rest: str) -> None:
@@ -351,7 +358,9 @@ class _Conversation(socketserver.BaseRequestHandler):
         if self.fault is Fault.REFUSE_LETTER:
             self._say("554 5.6.0 not this letter")
             return
-        self.box.keep(Kept(self.sender, tuple(self.recipients), content, datetime.now(UTC), self.secured, self.user))
+        self.box.keep(
+            Kept(self.sender, tuple(self.recipients), content, datetime.now(UTC), self.secured, self.user, self.utf8)
+        )
         self.sender, self.recipients = None, []
         if self.fault is Fault.DROP_AFTER_DOT:
             raise _Hangup

@@ -84,8 +84,8 @@ def deliver(settings: MailSettings, letter: Letter) -> None:
     Raises ``DeliveryFailed``: permanent when the recipient or the letter was refused with a 5xx, else temporary;
     ``unclear`` when the line broke between the final dot and its answer. A fault at QUIT is no fault.
     """
-    message = as_message(settings, letter)
     recipient, unusual = _on_the_wire(letter.recipient_address)
+    message = as_message(settings, letter)
     with _session(settings) as smtp:
         _mail_from(smtp, settings, unusual=unusual)
         _rcpt_to(smtp, recipient)
@@ -141,7 +141,7 @@ def _compose(settings: MailSettings, letter: Letter, text: str, html: str) -> Em
     message["To"] = _mailbox(letter.recipient_name, letter.recipient_address)
     if settings.reply_to:
         message["Reply-To"] = _mailbox(*parseaddr(settings.reply_to))
-    message["Subject"] = clean_header(letter.subject)[:200]
+    message["Subject"] = clean_header(letter.subject)[:200].rstrip()
     message["Date"] = format_datetime(letter.sent_at)
     message["Message-ID"] = clean_header(letter.message_id)
     if letter.in_reply_to:
@@ -162,7 +162,8 @@ def _compose(settings: MailSettings, letter: Letter, text: str, html: str) -> Em
 
 
 def _mailbox(name: str, address: str) -> Address:
-    return Address(display_name=clean_header(name)[:100], addr_spec=clean_header(address))
+    local, _, domain = clean_header(address).rpartition("@")
+    return Address(display_name=clean_header(name)[:100], username=local, domain=domain)
 
 
 def _is_mailbox(value: str) -> bool:

@@ -7,6 +7,7 @@ function that the daemon may run in a process that it may kill.
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,11 +38,13 @@ def unusable(urls: Sequence[str]) -> tuple[int, ...]:
 
 
 def _service(url: str) -> Any | None:
-    import apprise
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # some of its many plug-ins are behind the times
+        import apprise
 
-    # Its own log lines may hold parts of addresses and answers of servers.
-    logging.getLogger("apprise").disabled = True
-    return apprise.Apprise.instantiate(url, suppress_exceptions=True)
+        # Its own log lines may hold parts of addresses and answers of servers.
+        logging.getLogger("apprise").disabled = True
+        return apprise.Apprise.instantiate(url, suppress_exceptions=True)
 
 
 def _told(service: Any, title: str, body: str) -> bool:
