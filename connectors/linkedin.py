@@ -206,10 +206,8 @@ class LinkedInConnector:
         """The token, the version, each stream's permission, the newest thing heard and the calls left."""
         self._api.begin({name: min(allowance.of(name), 2) for name in PER_FETCH}, allowance.now)
         findings = [*_findings(self._token_findings), *_findings(self._stream_findings)]
-        left = {name: max(0, allowance.of(name) - self._api.spent.get(name, 0)) for name in PER_FETCH}
-        if set(allowance.left) >= set(left):
-            said = ", ".join(f"{name} {count}" for name, count in left.items())
-            findings.append(Finding(Level.NOTE, f"Calls that may still be made of LinkedIn today: {said}."))
+        share = ", ".join(f"{count} for {name}" for name, count in _shares(self._settings.daily_calls).items())
+        findings.append(Finding(Level.NOTE, f"Earshot asks LinkedIn at most so often in a day (UTC): {share}."))
         return tuple(findings)
 
     def _token_findings(self) -> Iterable[Finding]:
@@ -245,7 +243,7 @@ class LinkedInConnector:
 
     def _stream_findings(self) -> Iterable[Finding]:
         api, urn = self._api, self._settings.organisation_urn
-        posts = api.get(POSTS, "posts", _own_posts_query(urn, 0, 10), finder=True)
+        posts = api.page(POSTS, "posts", _own_posts_query(urn, 0, 10))
         yield Finding(Level.GOOD, f"LinkedIn serves version {self._settings.api_version}.")
         newest = max((_when_of(post) for post in _elements(posts)), default=None)
         yield (
@@ -261,13 +259,13 @@ class LinkedInConnector:
 
     def _newest_notification(self, now: datetime) -> Iterable[Finding]:
         query = _notifications_query(self._settings.organisation_urn, _ms(now - MEMORY), _ms(now), 0)
-        page = self._api.get(NOTIFICATIONS, "organizationalEntityNotifications", query, finder=True)
+        page = self._api.page(NOTIFICATIONS, "organizationalEntityNotifications", query)
         times = [_moment(item.get("lastModifiedAt")) for item in _elements(page)]
         said = f"the newest is from {max(times):%d %B %Y, %H:%M} UTC" if times else "there is none in 60 days"
         yield Finding(Level.GOOD, f"The page's notifications can be read; {said}.")
 
     def _comments_of(self, urn: str) -> Iterable[Finding]:
-        self._api.get(COMMENTS, f"socialActions/{_encode(urn)}/comments", "start=0&count=10")
+        self._api.comments(urn, 0, 10)
         yield Finding(Level.GOOD, "Comments under the page's posts can be read.")
 
 
@@ -293,7 +291,7 @@ class _Round:
         self._stopped = False
         left = {name: min(allowance.of(name), cap) for name, cap in PER_FETCH.items()}
         for name in (POSTS, COMMENTS):
-            left[name] = min(left[name], place.affords(name, self._share[name], self._at, eager=self._eager))
+            left[name] = min(left[name], self._due(name))
         api.begin(left, allowance.now)
 
     def run(self) -> Batch:
@@ -317,7 +315,8 @@ class _Round:
         try:
             work()
         except ConnectorError as error:
-            self._failed[stream] = _public(error)
+            self._failed[stream] = failed = _public(error)
+            self._place.faults[stream] = _fault(stream, failed)
             if isinstance(error, RateLimited):
                 self._place.rest(stream, error.retry_at, self._at)
             self._stopped = _is_whole(error)
@@ -325,6 +324,7 @@ class _Round:
             self._worked.add(stream)  # at least in part: what was read is kept, and the place to go on from
             if stream not in self._failed:
                 self._place.resting.pop(stream, None)
+                self._place.faults.pop(stream, None)
 
     def _others_go_on(self) -> bool:
         """Whether a stream that was not due now is known to be heard: then one failure is not the platform's."""
@@ -343,11 +343,11 @@ class _Round:
 
     def _batch(self) -> Batch:
         place, spent = self._place, dict(self._api.spent)
-        place.pay({name: spent.get(name, 0) for name in (POSTS, COMMENTS)})
+        place.pay(spent)
         unfinished = {
             NOTIFICATIONS: place.sweep is not None,
-            POSTS: place.own_sweep is not None and self._due(POSTS),
-            COMMENTS: bool(place.visits) and self._due(COMMENTS),
+            POSTS: place.own_sweep is not None and self._due(POSTS) > 0,
+            COMMENTS: bool(place.visits) and self._due(COMMENTS) > 0,
         }
         place.going = not self._stopped and any(
             waits and stream not in self._failed and spent.get(stream, 0) > 0 for stream, waits in unfinished.items()
@@ -355,23 +355,31 @@ class _Round:
         place.settled = place.settled or not place.going
         return self._take.batch(place.write(self._at), spent, self._coverage(), more=place.going)
 
-    def _due(self, stream: str) -> bool:
-        return self._place.affords(stream, self._share[stream], self._at, eager=self._eager) > 0
+    def _due(self, stream: str) -> int:
+        """Calls of a stream that are due now. ``poll_every`` is the operator's word: then a whole day's are."""
+        a_day = self._share[stream]
+        full = float(a_day) if self._settings.poll_every is not None else max(4.0, a_day / 8)
+        kept = 0.0 if self._eager or stream == NOTIFICATIONS else full / 2
+        return self._place.affords(stream, a_day, full, kept, self._at)
+
+    def _is_early(self, stream: str, last: int | None) -> bool:
+        """Whether a stream was read so lately that the next look would soon use up the day's calls in a hurry."""
+        if last is None or self._settings.poll_every is not None or not self._place.settled:
+            return False
+        return 0 <= self._at - last < _ms_of(timedelta(days=1)) / self._share[stream] / 8
 
     def _coverage(self) -> Coverage:
+        """How far we hear. A fault stands until its stream was read again, also in rounds where it was not due."""
         place = self._place
-        notifications = self._failed.get(NOTIFICATIONS)
-        suspect = self._take.suspect or self._blind()
-        if notifications is not None and not _is_refused(notifications):
-            suspect = notifications.what
-        heard = place.heard
-        if notifications is not None and _is_refused(notifications):
-            heard = place.own  # what is left to us is heard; the fault says what is not
+        heard, doubt = place.heard, ""
+        if NOTIFICATIONS in place.faults:
+            _, _, doubt = place.faults[NOTIFICATIONS]
+            heard = heard if doubt else place.own  # where it was refused, the rest is what we can hear
         return Coverage(
             heard_until=min(self._now, _moment(heard if heard is not None else place.begun)),
             never_shows=NEVER_SHOWS,
-            faults=tuple(_fault(stream, error) for stream, error in self._failed.items()),
-            suspect=suspect,
+            faults=tuple(Fault(stream, what, do) for stream, (what, do, _) in place.faults.items()),
+            suspect=doubt or self._take.suspect or self._blind(),
             gap=self._take.gap,
         )
 
@@ -388,9 +396,11 @@ class _Round:
 
     def _notifications(self) -> None:
         place = self._place
-        if place.sweep is None:
-            if self._is_just_done(place.heard):
+        if place.sweep is None or place.sweep[2] == 0:
+            if self._is_just_done(place.heard) or self._is_early(NOTIFICATIONS, place.heard):
                 return
+            if not self._due(NOTIFICATIONS):
+                return  # takeover polls every 30 seconds: a small day's allowance would be gone within the hour
             place.sweep = self._new_sweep()
         while place.sweep is not None and self._api.can(NOTIFICATIONS):
             since, until, start = place.sweep
@@ -428,7 +438,7 @@ class _Round:
         ranged = None if self._place.unranged else since
         query = _notifications_query(self._urn, ranged, until, start)
         try:
-            return self._api.get(NOTIFICATIONS, "organizationalEntityNotifications", query, finder=True)
+            return self._api.page(NOTIFICATIONS, "organizationalEntityNotifications", query)
         except _RangeRefused:
             # that this finder takes a time range is not confirmed (platform facts, 4.2): ask without it
             if ranged is None:
@@ -458,9 +468,11 @@ class _Round:
 
     def _own_posts(self) -> None:
         place = self._place
-        if not self._api.can(POSTS) or (place.own_sweep is None and self._is_just_done(place.own)):
+        if not self._api.can(POSTS):
             return
-        if place.own_sweep is None:
+        if place.own_sweep is None and (self._is_just_done(place.own) or self._is_early(POSTS, place.own)):
+            return
+        if place.own_sweep is None or place.own_sweep[1] == 0:
             place.own_sweep = [self._at, 0]
         if place.own is not None:
             since = place.own - _ms_of(OVERLAP)
@@ -468,7 +480,7 @@ class _Round:
             since = place.begun if place.settled else self._at - _ms_of(MEMORY)
         while place.own_sweep is not None and self._api.can(POSTS):
             until, start = place.own_sweep
-            page = self._api.get(POSTS, "posts", _own_posts_query(self._urn, start, PAGE), finder=True)
+            page = self._api.page(POSTS, "posts", _own_posts_query(self._urn, start, PAGE))
             changed = self._hear_posts(page, since, first=start == 0)
             following = _following(page, start)
             if following is None or (changed and max(changed) < since):
@@ -561,7 +573,7 @@ class _Round:
     def _visit(self, urn: str, start: int, since: int) -> int | None:
         """One page of a thread; where to go on, or None at its end."""
         place = self._place
-        page = self._api.get(COMMENTS, f"socialActions/{_encode(urn)}/comments", f"start={start}&count={PAGE}")
+        page = self._api.comments(urn, start)
         created: list[int] = []
         changed: list[int] = []
         for item in _elements(page):
@@ -652,9 +664,8 @@ class _Eye:
         key = _comment_urn(comment.get("entity")) or _comment_urn(item.get("generatedActivity"))
         if key is None:
             key = _urn(item.get("generatedActivity") or comment.get("entity"))
-        if place.words.get(key, 0) >= at + (
-            action == "COMMENT_EDIT"
-        ):  # a later wording, or the deletion, is known already
+        known = place.words.get(key, 0)
+        if known > at or (known == at and action != "COMMENT_EDIT"):  # a later wording, or the deletion, is known
             take.date_back(key, _moment(at))
             return
         if action == "COMMENT_DELETE":
@@ -740,7 +751,7 @@ class _Eye:
 
     def _look_at_thread(self, thread: str, keys: list[str], about: dict[str, int]) -> None:
         try:
-            page = self._api.get(COMMENTS, f"socialActions/{_encode(thread)}/comments", f"start=0&count={PAGE}")
+            page = self._api.comments(thread, 0)
         except _Gone:
             return
         wanted = set(keys)
@@ -887,6 +898,7 @@ class _Place:
     answers: dict[str, int] = field(default_factory=dict)
     purse: dict[str, list[float]] = field(default_factory=dict)
     resting: dict[str, list[int]] = field(default_factory=dict)
+    faults: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, cursor: str | None, now: datetime) -> _Place:
@@ -923,6 +935,7 @@ class _Place:
         place.visits = [[_urn(u), _whole_or_raise(start), _whole_or_raise(since)] for u, start, since in raw["visits"]]
         place.answers = {_urn(key): _whole_or_raise(count) for key, count in raw["answers"].items()}
         place.purse = {str(k): [float(coins), float(_time(at))] for k, (coins, at) in raw["purse"].items()}
+        place.faults = {str(k): [str(what), str(do), str(doubt)] for k, (what, do, doubt) in raw["faults"].items()}
         place.resting = {str(k): [_time(until), _whole_or_raise(n)] for k, (until, n) in raw["resting"].items()}
         return place
 
@@ -934,7 +947,7 @@ class _Place:
 
     def _write(self, *, seen: int, words: int, todo: int, visits: int, answers: int) -> str:
         plain = ["begun", "settled", "going", "heard", "sweep", "busy", "unranged", "told_at", "untold", "own"]
-        plain += ["own_sweep", "newest", "watch", "resting"]
+        plain += ["own_sweep", "newest", "watch", "resting", "faults"]
         note: dict[str, Any] = {name: getattr(self, name) for name in plain}
         note["v"] = 1
         note["seen"] = _latest(self.seen, seen)
@@ -945,14 +958,13 @@ class _Place:
         note["purse"] = {name: [round(coins, 3), int(at)] for name, (coins, at) in self.purse.items()}
         return json.dumps(note, separators=(",", ":"))
 
-    def affords(self, stream: str, a_day: int, at: int, *, eager: bool) -> int:
-        """How many of the stream's calls are due now, when a day's are spread evenly and half of what is saved up
-        stays for a crisis unless ``eager``."""
-        full = max(4.0, a_day / 8)
+    def affords(self, stream: str, a_day: int, full: float, kept: float, at: int) -> int:
+        """How many of a stream's calls are due when a day's are spread evenly: those saved up, ``full`` at most,
+        less those that are ``kept`` for a crisis."""
         coins, since = self.purse.get(stream, [full, float(at)])
         coins = min(full, coins + max(0.0, at - since) / _ms_of(timedelta(days=1)) * a_day)
         self.purse[stream] = [coins, float(at)]
-        return max(0, int(coins if eager else coins - full / 2 + 1e-6))
+        return max(0, int(coins - kept + 1e-6))
 
     def pay(self, spent: Mapping[str, int]) -> None:
         """Take what was used out of the purse."""
@@ -1041,7 +1053,21 @@ class _Api:
         """Calls of a kind that this round may still make."""
         return self._left.get(bucket, 0)
 
-    def get(self, bucket: str, path: str, query: str = "", *, finder: bool = False) -> dict[str, Any]:
+    def page(self, bucket: str, path: str, query: str) -> dict[str, Any]:
+        """One page of a list; raises ``UnexpectedReply`` where there is no list in it."""
+        return self._ask(bucket, path, query, _with_list)
+
+    def comments(self, urn: str, start: int, count: int = PAGE) -> dict[str, Any]:
+        """One page of the comments under a post, or of the answers under a comment."""
+        return self.page(COMMENTS, f"socialActions/{_encode(urn)}/comments", f"start={start}&count={count}")
+
+    def get(self, bucket: str, path: str) -> dict[str, Any]:
+        """One thing by its name."""
+        return self._ask(bucket, path, "", lambda body: body)
+
+    def _ask(
+        self, bucket: str, path: str, query: str, read: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> dict[str, Any]:
         """The answer to one question. ``path`` and ``query`` are encoded already: ``requests`` would encode the
         brackets of ``List(…)`` in ``params`` and break them (platform facts, 4.1)."""
         if self._left.get(bucket, 0) < 1:
@@ -1058,14 +1084,14 @@ class _Api:
             "X-Restli-Protocol-Version": "2.0.0",
             "Accept": "application/json",
         }
-        if finder:
+        if query.startswith("q="):
             headers["X-RestLi-Method"] = "FINDER"
         url = f"{self._settings.base_url.rstrip('/')}/rest/{path}{'?' + query if query else ''}"
         try:
             response = self._session.get(url, headers=headers, allow_redirects=False)
         except (requests.RequestException, UnicodeError) as error:
             raise unreachable("LinkedIn", error) from None
-        body = self._read(response, bucket)
+        body = read(self._read(response, bucket))
         self.answered += 1
         return body
 
@@ -1260,9 +1286,11 @@ def _resting(until: datetime) -> RateLimited:
     return RateLimited("LinkedIn's allowance of calls is used up.", code="resting", retry_at=until)
 
 
-def _fault(stream: str, error: ConnectorError) -> Fault:
-    missed = f"{_MISSED[stream]}: {error.what}"
-    return Fault(stream, missed if not isinstance(error, CredentialsRejected) else error.what, error.do)
+def _fault(stream: str, error: ConnectorError) -> list[str]:
+    """What to say of a stream that failed, what to do, and why the platform is in doubt unless it was refused."""
+    if isinstance(error, CredentialsRejected):
+        return [error.what, error.do, "" if _is_refused(error) else error.what]
+    return [f"{_MISSED[stream]}: {error.what}", error.do, error.what]
 
 
 # ── reading LinkedIn's nouns ────────────────────────────────────────────────────────────────────────
@@ -1417,12 +1445,16 @@ def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _elements(page: Mapping[str, Any]) -> list[Any]:
-    """The entries of a page; raises ``UnexpectedReply`` where there is no list of them."""
-    found = page.get("elements")
-    if not isinstance(found, list):
+def _with_list(page: dict[str, Any]) -> dict[str, Any]:
+    """``page``, which has a list of entries; raises ``UnexpectedReply`` where it has not."""
+    if not isinstance(page.get("elements"), list):
         raise UnexpectedReply("LinkedIn answered without a list of entries.", code="form", shape=shape_of(page))
-    return found
+    return page
+
+
+def _elements(page: Mapping[str, Any]) -> list[Any]:
+    found = page["elements"]
+    return found if isinstance(found, list) else []
 
 
 # ── reading the cursor: raises ValueError or TypeError where it is damaged ──────────────────────────
@@ -1460,13 +1492,13 @@ def _times(value: object, count: int) -> list[int] | None:
 
 def _shares(daily_calls: int) -> dict[str, int]:
     """The day's calls by stream. Few calls go to the notifications, which tell most (platform facts, 5.2)."""
-    posts, comments = (0.08, 0.14) if daily_calls < 1000 else (0.2, 0.3)
+    posts, comments = (0.12, 0.1) if daily_calls < 1000 else (0.2, 0.3)
     share = {POSTS: max(1, int(daily_calls * posts)), COMMENTS: max(1, int(daily_calls * comments))}
     return {NOTIFICATIONS: daily_calls - sum(share.values()), **share}
 
 
 def _bucket(name: str, share: Mapping[str, int], *, per_poll: int, recheck_share: float) -> Bucket:
-    reserve = min(PER_FETCH[name], share[name])
+    reserve = min(PER_FETCH[name], max(2, share[name] // 10), share[name])
     return Bucket(name, f"calls for {name} a day", share[name], Period.UTC_DAY, reserve, per_poll, recheck_share)
 
 
