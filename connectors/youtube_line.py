@@ -7,7 +7,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -146,17 +146,18 @@ def _service(base_url: str) -> Any:
 class Meter:
     """Counts what a call spends, and says whether there is enough of it and of time."""
 
-    def __init__(self, allowance: Allowance) -> None:
+    def __init__(self, allowance: Allowance, seconds: Callable[[], float] = time.monotonic) -> None:
         self._left = {bucket: allowance.of(bucket) for bucket in (UNITS, SEARCHES)}
         self.spent = {UNITS: 0, SEARCHES: 0}
-        self._until = time.monotonic() + PATIENCE
+        self._seconds = seconds
+        self._until = seconds() + PATIENCE
         self._halted = False
 
     def left(self, bucket: str) -> int:
         return self._left[bucket] - self.spent[bucket]
 
     def can(self, bucket: str = UNITS, leaving: int = 0) -> bool:
-        return not self._halted and self.left(bucket) > leaving and time.monotonic() < self._until
+        return not self._halted and self.left(bucket) > leaving and self._seconds() < self._until
 
     def take(self, bucket: str) -> None:
         self.spent[bucket] += 1

@@ -36,7 +36,9 @@ from connectors.youtube_names import comment_terms, names_of, names_us, search_q
 from connectors.youtube_place import Known, Place, State, Walk
 from connectors.youtube_posts import (
     BROKEN,
+    Hit,
     Thread,
+    Upload,
     dicts,
     epoch,
     read_comment,
@@ -197,6 +199,10 @@ class Poll:
                 if error.code == PAGE_TOKEN and walk.token:
                     walk = self._new_walk()  # page tokens are short-lived: begin again, the mark has not moved
                     continue
+                if error.code == "commentsDisabled":
+                    self._fault("comments", error)  # the rest can be heard all the same
+                    self._finish(walk)
+                    return
                 self._state.walk = walk
                 if not self._mentions:
                     raise
@@ -259,7 +265,8 @@ class Poll:
             return False  # not newest first: believe nothing, read on
 
         def is_old(thread: Thread, known: bool) -> bool:
-            heard = known and thread.posted <= self._state.mark and not walk.deep
+            dated = thread.posted <= self._state.mark or thread.posted > self._now  # its clock may be ahead of ours
+            heard = known and dated and not walk.deep
             return heard or thread.posted < walk.until
 
         return all(is_old(thread, known) for thread, known in threads[-5:])
@@ -435,7 +442,7 @@ class Poll:
             return
         walk = state.uploads_walk or self._new_uploads_walk()
         state.uploads_at = self._now
-        changed: dict[str, int] = {}
+        changed: dict[str, Upload] = {}
         while self._meter.can(leaving=1):
             page = self._uploads_page(walk)
             if page is None:
@@ -494,13 +501,13 @@ class Poll:
                 return {"items": []}  # a channel that never uploaded has no such playlist
             raise
 
-    def _changed_uploads(self, page: Mapping[str, Any], walk: Walk) -> dict[str, int]:
+    def _changed_uploads(self, page: Mapping[str, Any], walk: Walk) -> dict[str, Upload]:
         """The videos of a page to look at: new ones, reworded ones, and every hour the recent ones for their figures.
 
         What is older than ``HISTORY`` when we first see it is noted without being delivered.
         """
         known = self._state.uploads
-        listed = [upload for upload in self._read(page, read_upload) if upload.mark]
+        listed = [upload for upload in self._read(page, lambda item: read_upload(item, self._ours)) if upload.mark]
         if not walk.token:
             self._state.uploads_empty = 0 if listed or not known else self._state.uploads_empty + 1
             if self._state.uploads_empty >= 2:
@@ -509,7 +516,7 @@ class Poll:
         if hourly and listed:
             self._state.details_at = self._now
         recent = self._now - HISTORY.total_seconds()
-        changed: dict[str, int] = {}
+        changed: dict[str, Upload] = {}
         for number, upload in reversed(list(enumerate(listed))):
             before = known.pop(upload.video, None)
             if before is None and upload.posted < recent and number:
@@ -517,23 +524,26 @@ class Poll:
             if before is not None:
                 known[upload.video] = before  # moved to the end: the last to be forgotten
             if before != upload.mark or (hourly and (upload.posted >= recent or not number)):
-                changed[upload.video] = upload.mark
+                changed[upload.video] = upload
         return changed
 
-    def _detail_uploads(self, changed: Mapping[str, int]) -> None:
+    def _detail_uploads(self, changed: Mapping[str, Upload]) -> None:
+        """Deliver videos with their figures; one that the service does not detail, as the list shows it."""
         for ids in batches(list(changed)):
             if not self._meter.can():
                 self._more = True
                 return
-            for mention in self._details(ids):
-                self._deliver(mention)
-                self._state.uploads[mention.external_id] = changed[mention.external_id]
+            detailed = self._details(ids)
+            for video in ids:
+                mention = detailed.get(video) or changed[video].mention
+                if mention is not None:
+                    self._deliver(mention)
+                self._state.uploads[video] = changed[video].mark
 
-    def _details(self, ids: Sequence[str]) -> list[Mention]:
+    def _details(self, ids: Sequence[str]) -> dict[str, Mention]:
         items, _ = by_id(self._api, "videos", self._meter, self._now_at, ids, "snippet,statistics")
-        wanted = set(ids)
         found = self._read({"items": items}, lambda item: read_video(item, self._ours))
-        return [mention for mention in found if mention.external_id in wanted]
+        return {mention.external_id: mention for mention in found}
 
     # ── videos by others ────────────────────────────────────────────────────────────────────────────
 
@@ -558,13 +568,14 @@ class Poll:
         page = self._search_page(walk)
         if page is None:
             return
-        hits = [video for video, channel in self._read(page, read_hit) if channel != self._ours]
-        new = [video for video in dict.fromkeys(hits) if video not in state.hits]
+        hits = {hit.video: hit for hit in self._read(page, lambda item: read_hit(item, self._ours))}
+        hits = {video: hit for video, hit in hits.items() if hit.channel != self._ours}
+        new = [hit for video, hit in hits.items() if video not in state.hits]
         if not self._take_hits(new):
             state.search_at, self._more = 0, True  # they are found again by the next search, at once
             return
         token = text_of(page, "nextPageToken")
-        if token and token != walk.token and hits and len(new) == len(set(hits)) and walk.pages < 5:
+        if token and token != walk.token and hits and len(new) == len(hits) and walk.pages < 5:
             walk.token, walk.pages = token, walk.pages + 1
             state.search_walk, self._more = walk, True
         else:
@@ -621,14 +632,15 @@ class Poll:
             )
         )
 
-    def _take_hits(self, new: Sequence[str]) -> bool:
+    def _take_hits(self, new: Sequence[Hit]) -> bool:
         """Deliver new videos, which search shows only in part; whether the allowance reached for all of them."""
-        for ids in batches(new):
+        shown = {hit.video: hit.mention for hit in new}
+        for ids in batches(list(shown)):
             if not self._meter.can():
                 return False
-            there = {mention.external_id: mention for mention in self._details(ids)}
+            detailed = self._details(ids)
             for video in ids:
-                mention = there.get(video)
+                mention = detailed.get(video) if detailed else shown[video]  # one that is missing among others is gone
                 self._state.hits[video] = epoch(mention.posted_at) if mention else self._now
                 if mention is None or mention.kind is Kind.OWN_POST:
                     continue

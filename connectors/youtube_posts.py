@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -47,7 +48,8 @@ def read_thread(item: Mapping[str, Any], ours: str, channel: str = "") -> Thread
     video = text_of(snippet, "videoId") or text_of(inner, "videoId")
     channel = channel or text_of(snippet, "channelId") or text_of(inner, "channelId")
     count = count_of(snippet.get("totalReplyCount")) or 0
-    mention = read_comment(comment, ours, thread=thread_id, video=video, channel=channel, replies=count)
+    top_level = {**comment, "id": thread_id}  # the two ids are equal (facts, 2.2)
+    mention = read_comment(top_level, ours, thread=thread_id, video=video, channel=channel, replies=count)
     replies = item.get("replies")
     raw = dicts(replies.get("comments")) if isinstance(replies, dict) else []
     embedded = tuple(readable(raw, lambda c: read_comment(c, ours, thread=thread_id, video=video, channel=channel)))
@@ -212,9 +214,11 @@ class Upload:
     video: str
     mark: int
     posted: int
+    mention: Mention | None
 
 
-def read_upload(item: Mapping[str, Any]) -> Upload:
+def read_upload(item: Mapping[str, Any], ours: str) -> Upload:
+    """A ``playlistItem`` of our uploads; raises KeyError, TypeError or ValueError where it is none."""
     snippet = item["snippet"]
     details = item.get("contentDetails")
     resource = snippet.get("resourceId")
@@ -225,14 +229,30 @@ def read_upload(item: Mapping[str, Any]) -> Upload:
     status = item.get("status")
     private = isinstance(status, dict) and status.get("privacyStatus") == "private"
     if private or not published:
-        return Upload(checked_id(video), 0, 0)
-    mark = _mark(text_of(snippet, "title"), text_of(snippet, "description")) or 1
-    return Upload(checked_id(video), mark, epoch(_moment(published)))
+        return Upload(checked_id(video), 0, 0, None)
+    mention = read_video({"id": video, "snippet": {**snippet, "channelId": ours, "publishedAt": published}}, ours)
+    return Upload(video, _mark(mention.text) or 1, epoch(mention.posted_at), mention)
 
 
-def read_hit(item: Mapping[str, Any]) -> tuple[str, str]:
-    """A search result: the video and its channel. The id is an object here (facts, 2.2)."""
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A search result: the video, its channel, and what search itself shows of it."""
+
+    video: str
+    channel: str
+    mention: Mention | None
+
+
+def read_hit(item: Mapping[str, Any], ours: str) -> Hit:
+    """A ``searchResult``; raises KeyError, TypeError or ValueError where it is none.
+
+    The id is an object here, titles are HTML and descriptions are cut (facts, 2.2).
+    """
     found = item["id"]
+    video = checked_id(found["videoId"] if isinstance(found, dict) else found)
     snippet = item.get("snippet")
-    channel = text_of(snippet, "channelId") if isinstance(snippet, dict) else ""
-    return checked_id(found["videoId"] if isinstance(found, dict) else found), channel
+    if not isinstance(snippet, dict):
+        return Hit(video, "", None)
+    plain = {key: html.unescape(text_of(snippet, key)) for key in ("title", "description")}
+    shown = next(readable([{"id": video, "snippet": {**snippet, **plain}}], lambda one: read_video(one, ours)), None)
+    return Hit(video, text_of(snippet, "channelId"), shown)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from connectors.standins.world import Post, World
 from connectors.standins.youtube import YouTubeStandIn
 from connectors.testing import MAX_CURSOR, check_connector, check_platform
 from connectors.youtube import PLATFORM, Settings, YouTubeConnector, connect, plan
-from connectors.youtube_line import strip_html
+from connectors.youtube_line import Meter, strip_html
 from connectors.youtube_names import comment_terms, search_query
 from connectors.youtube_place import Known, State
 from connectors.youtube_posts import read_comment, read_thread, read_video
@@ -220,7 +221,6 @@ REFUSALS: list[tuple[Reply, type[ConnectorError], str]] = [
     (Reply(429, b"<html>Too many</html>", {"content-type": "text/html"}), RateLimited, "http-429"),
     (recorded("channel_not_found"), SetupRejected, "channelNotFound"),
     (recorded("forbidden"), SetupRejected, "forbidden"),
-    (recorded("comments_disabled"), SetupRejected, "commentsDisabled"),
     (general(400, "processingFailure", "youtube.commentThread"), Unreachable, "processingFailure"),
     (general(400, "incompatibleParameters", "youtube.parameter"), UnexpectedReply, "incompatibleParameters"),
     (general(400, "operationNotSupported"), UnexpectedReply, "operationNotSupported"),
@@ -475,6 +475,38 @@ def test_what_was_read_before_a_failure_is_handed_over_and_the_rest_follows(hous
     assert broken.coverage.heard_until == NOW - timedelta(days=28)
     assert {post.id for post in posts} <= house.heard.keys()
     assert rest.coverage.heard_until == NOW + timedelta(seconds=30)
+
+
+def test_a_channel_whose_comments_are_switched_off_is_still_heard_otherwise(house: House) -> None:
+    house.server.trouble("reply", path="commentThreads", reply=recorded("comments_disabled"))
+    video = house.say("mention", "Tessellate UK")
+
+    batch = house.fetch()
+
+    assert [fault.stream for fault in batch.coverage.faults] == ["comments"]
+    assert {house.film.id, video.id} <= house.heard.keys()
+
+
+def test_a_platform_whose_clock_is_ahead_of_ours_is_not_read_to_its_end_every_time(house: House) -> None:
+    house.world.move(timedelta(hours=5))
+    posts = house.comments(300)
+    house.world.move(timedelta(hours=-5))
+    for post in posts:
+        post.visible_at = NOW
+    house.drain()
+
+    batch = house.fetch()
+
+    assert {post.id for post in posts} <= house.heard.keys()
+    assert batch.spent["units"] == 1
+    assert batch.coverage.heard_until == NOW
+
+
+def test_a_fetch_begins_no_further_call_when_its_patience_is_over() -> None:
+    seconds = iter([0.0, 34.0, 36.0])
+    meter = Meter(Allowance(NOW, {"units": 30}), lambda: next(seconds))
+
+    assert [meter.can(), meter.can()] == [True, False]
 
 
 def test_a_comment_that_was_held_appears_late_with_its_old_time(house: House) -> None:
@@ -852,6 +884,16 @@ def test_a_stream_that_fails_by_itself_is_told_and_the_others_go_on(house: House
     assert {comment.id, video.id} <= house.heard.keys()
 
 
+def test_a_video_that_is_listed_without_details_is_heard_as_listed(house: House) -> None:
+    video = house.say("mention", "Tessellate UK &c")
+    house.server.trouble("reply", times=9, path="videos", reply=Reply(200, {"kind": "x", "items": []}))
+
+    house.fetch()
+
+    assert (house.heard[house.film.id].text, house.heard[house.film.id].kind) == ("Our new film", Kind.OWN_POST)
+    assert (house.heard[video.id].text, house.heard[video.id].kind) == ("Tessellate UK &c", Kind.MENTION)
+
+
 # ── videos by others ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -1073,6 +1115,63 @@ def test_the_cursor_forgets_what_was_quiet_longest_and_stays_small() -> None:
     assert "Ugx-pending" in again.threads
     assert 1_000 < len(again.threads) <= 2_000
     assert again.threads == state.threads
+
+
+# ── whatever comes ──────────────────────────────────────────────────────────────────────────────────
+
+
+def bent(value: Any, dice: Random) -> Any:
+    """``value`` with something in it replaced, lost or doubled."""
+    if isinstance(value, dict) and value and dice.random() < 0.85:
+        key = dice.choice(list(value))
+        return {**value, key: bent(value[key], dice)}
+    if isinstance(value, list) and value and dice.random() < 0.85:
+        place = dice.randrange(len(value))
+        return [*value[:place], bent(value[place], dice), *value[place + 1 :]]
+    odd = [
+        None,
+        "",
+        "x" * 300,
+        -1,
+        2**70,
+        1e308,
+        True,
+        [],
+        {},
+        [[]],
+        {"a": {"b": []}},
+        "2026-13-45T99:00:00Z",
+        "\ud800",
+        "\x00",
+    ]
+    return dice.choice(odd)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_comes_is_read_or_refused_in_our_words(house: House, seed: int) -> None:
+    dice = Random(seed)
+    top = house.comments(3)[0]
+    house.say("comment", "A reply", parent=top)
+    house.say("mention", "Tessellate UK")
+    real = house.standin.answer
+
+    def answer(request: Any) -> Reply:
+        reply = real(request)
+        body = bent(reply.body, dice) if dice.random() < 0.6 else reply.body
+        return Reply(reply.status, json.dumps(body).encode("ascii"), reply.headers)
+
+    house.standin.answer = answer  # type: ignore[method-assign]
+    words: list[str] = []
+    for _ in range(4):
+        try:
+            batch = house.fetch()
+            house.connector().recheck(tuple(mention.external_id for mention in batch.mentions), house.allowance())
+            house.connector().examine(house.allowance())
+        except ConnectorError as error:
+            words.append(error.what)
+        house.wait(minutes=31)
+
+    assert all(words)
 
 
 # ── looking again, and the doctor ───────────────────────────────────────────────────────────────────
