@@ -39,6 +39,9 @@ WINDOW = timedelta(days=6, hours=23)
 OVERLAP, OVERLAP_IN_STORM = timedelta(seconds=120), timedelta(seconds=30)
 """Ids are only roughly ordered: some have turned up 20 s below the newest one (platform facts, 1.4)."""
 
+SETTLED = timedelta(minutes=10)
+"""The age at which the mark's surroundings are settled; leaves room for clocks that disagree."""
+
 CANARY_EVERY = timedelta(minutes=15)
 """How often our own newest post must come back (reliability notes, 2.4)."""
 
@@ -114,6 +117,7 @@ class Poll:
         self._usage: float | None = None
         self._answered = 0
         self._poor: set[str] = set()
+        self._read: set[str] = set()
         self._until = time.monotonic() + ENOUGH
 
     def run(self) -> Batch:
@@ -275,9 +279,8 @@ class Poll:
     def _begin(self, name: str, stream: Stream, size: int) -> None:
         floor = self._now - WINDOW
         stream.began, stream.size = seconds(self._now), size
-        overlap = OVERLAP_IN_STORM if stream.storm else OVERLAP
         if stream.mark:
-            stream.since = id_at(time_of(stream.mark) - overlap)
+            stream.since = _since(stream)
         if name == "own":
             self._ask_canary(stream)
         elif not stream.mark or (name == "search" and time_of(stream.since) < floor):
@@ -352,6 +355,7 @@ class Poll:
         stream.paid = sorted({*paid, *filter(None, ids)})[-REMEMBERED:]
         stream.read += len(data)
         self._answered += 1
+        self._read.add(name)
         self._read_items(name, user, data, answer.body)
         self._read_errors(answer.body)
         plausible = [i for i in (*ids, whole(meta.get("newest_id"))) if i and self._is_plausible(i)]
@@ -480,7 +484,8 @@ class Poll:
             self._faults["search"] = Fault(
                 "search",
                 f"The month's budget for X is nearly used up. At {at(place.counted_at):%H:%M} UTC X counted "
-                f"{place.counted} posts about us since the last full look; not all of them could be read.",
+                f"{place.counted} {'post' if place.counted == 1 else 'posts'} about us since the last full look; "
+                "not all of them could be read.",
                 "Raise connectors.x.monthly_budget to hear them.",
             )
 
@@ -527,7 +532,7 @@ class Poll:
 
     def _goes_on(self, name: str) -> bool:
         """Whether asking for ``name`` again at once would bring something."""
-        is_poor = name in self._poor and self._has_little()
+        is_poor = name in self._poor and name not in self._read and self._has_little()
         return self._place.streams[name].rest <= seconds(self._now) and not is_poor and not self._stopped()
 
     def _coverage(self) -> Coverage:
@@ -545,6 +550,13 @@ class Poll:
             if since and seconds(self._now) - since >= SUSPECT_AFTER.total_seconds():
                 return f"A part of X ({name}) cannot be heard: {fault.what}"
         return None
+
+
+def _since(stream: Stream) -> int:
+    """From where to ask on: a little before the mark, until it is so old that nothing can turn up there any more."""
+    if stream.heard > seconds(time_of(stream.mark) + SETTLED):
+        return stream.mark
+    return id_at(time_of(stream.mark) - (OVERLAP_IN_STORM if stream.storm else OVERLAP))
 
 
 def _next_month(now: datetime) -> datetime:

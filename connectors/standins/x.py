@@ -32,6 +32,7 @@ from connectors.standins.x_bodies import (
     short_hash,
     stamp,
     user_body,
+    with_new_problems,
 )
 from connectors.standins.x_search import FOUND_LINK, QueryError, Seen, parse
 
@@ -174,8 +175,9 @@ class XStandIn:
                 self._check_money()
                 if request.method != "GET":
                     raise Refused(405, {"title": "Method Not Allowed", "type": "about:blank", "status": 405})
-                body = work(_Asked(request, self.world.now(), context, self.strict_fields))
-                return Reply(200, body, headers)
+                asked = _Asked(request, self.world.now(), context, self.strict_fields)
+                body = work(asked)
+                return Reply(200, with_new_problems(body) if asked.is_new else body, headers)
             except Refused as refused:
                 return Reply(refused.reply.status, refused.reply.body, {**refused.reply.headers, **headers})
 
@@ -287,7 +289,7 @@ class XStandIn:
         key = "post_count" if asked.is_new else "tweet_count"
         while edge < asked.now:
             following = min(asked.now, edge.replace(second=0, microsecond=0) + steps[name])
-            number = sum(edge <= v.at < following for v in found)
+            number = sum(edge <= v.at and (v.at < following or following == asked.now) for v in found)
             data.append({"start": stamp(edge), "end": stamp(following), key: number})
             edge = following
         return {"data": data, "meta": {f"total_{key}": sum(int(str(d[key])) for d in data)}}

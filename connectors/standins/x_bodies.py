@@ -265,3 +265,11 @@ def no_user(key: str, parameter: str) -> dict[str, str]:
         "resource_id": key,
         "type": f"{PROBLEMS}resource-not-found",
     }
+
+
+def with_new_problems(body: object) -> object:
+    """``body`` with the addresses of problems as the new vocabulary writes them."""
+    if not isinstance(body, dict) or "errors" not in body:
+        return body
+    errors = [{**e, "type": e["type"].replace("api.twitter.com", "api.x.com")} for e in body["errors"]]
+    return {**body, "errors": errors}

@@ -213,7 +213,7 @@ def test_the_connector_keeps_the_contract(house: House) -> None:
 
     checked = check_connector(
         lambda: connect(house.settings, ORGANISATION),
-        allowance=house.allowance(DOLLAR // 5),
+        allowance=house.allowance(DOLLAR // 10),
         unreachable=lambda: house.connector(base_url="http://127.0.0.1:9"),
         refused=lambda: connect(hidden, ORGANISATION),
         secrets=(TOKEN, "another-s3cret"),
@@ -298,13 +298,15 @@ def test_a_post_that_turns_up_late_below_the_newest_is_heard(house: House) -> No
 def test_a_quiet_poll_costs_nothing_and_asks_from_the_mark_on(house: House) -> None:
     house.say("Tessellate UK")
     house.hear()
-    house.world.move(timedelta(minutes=10))
+    house.world.move(timedelta(minutes=11))
+    house.hear()
 
     batch = house.fetch()
 
     assert batch.mentions == ()
     assert batch.spent == {"money": 0}
-    assert all(r.one("since_id") and not r.one("start_time") for r in house.server.log[-2:-1])
+    assert house.server.log[-2].one("since_id")
+    assert not house.server.log[-2].one("start_time")
 
 
 def test_only_the_legacy_vocabulary_is_sent_and_no_user_is_expanded(house: House) -> None:
@@ -408,10 +410,12 @@ def test_a_changed_search_does_not_send_the_token_of_the_old_one(house: House) -
         house.say(f"Tessellate UK {number}")
     house.fetch(money=100_000)
     house.settings = replace(house.settings, terms=("Tessellate UK",))
+    house.server.log.clear()
 
     house.fetch(money=100_000)
 
-    assert "next_token" not in house.server.log[-1].query
+    asked = next(r for r in house.server.log if "search" in r.path)
+    assert "next_token" not in asked.query
 
 
 def test_the_number_of_our_account_is_looked_up_once(house: House) -> None:
@@ -623,7 +627,7 @@ BODIES: list[tuple[str, Reply, type[ConnectorError]]] = [
     ("a teapot", Reply(418, {"title": "Teapot"}), UnexpectedReply),
     ("an empty 500", Reply(500, b""), Unreachable),
     ("a 504 with a list", Reply(504, [1]), Unreachable),
-    ("a redirect to nowhere", Reply(302, b"", {"location": "/elsewhere"}), SetupRejected),
+    ("a redirect to nowhere", Reply(302, b"", {"location": "/elsewhere"}), Unreachable),
 ]
 
 
@@ -766,8 +770,10 @@ def test_no_page_is_asked_for_whose_worst_case_the_allowance_does_not_cover(hous
     batch = house.fetch(money=130_000)
 
     assert batch.spent["money"] <= 130_000
-    first = [int(r.one("max_results") or 0) for r in house.server.log[:3]]
-    assert sum(first) * 5_000 <= 130_000
+    asked = [int(r.one("max_results") or 0) for r in house.server.log if r.one("max_results")]
+    assert len(asked) >= 3
+    assert max(asked) * 5_000 <= 130_000
+    assert house.standin.bill.total <= batch.spent["money"]
 
 
 def test_reading_again_within_the_overlap_is_not_counted_twice(house: House) -> None:
@@ -821,7 +827,7 @@ def test_with_money_for_a_count_only_the_platform_is_in_doubt_and_says_how_much_
     batch = house.fetch(money=12_000)
 
     assert batch.mentions == ()
-    assert "counted 1 posts" in str(batch.coverage.suspect)
+    assert "counted 1 post" in str(batch.coverage.suspect)
     assert not batch.more
 
 
