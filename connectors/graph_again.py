@@ -19,7 +19,7 @@ LISTING_PAGES = 5
 MASS = 10
 """When this many objects are asked for and all are gone, it is rather our token that has lost its sight."""
 
-_BESIDE_THE_POINT = (Reason.PARAMETER, Reason.GONE, Reason.ADDRESS, Reason.UNKNOWN)
+_BESIDE_THE_POINT = (Reason.PARAMETER, Reason.GONE, Reason.ADDRESS, Reason.UNKNOWN, Reason.PERMISSION)
 
 
 @dataclass(slots=True)
@@ -49,9 +49,11 @@ class Looked:
 def look(client: Client, purse: Purse, ids: Iterable[str], fields: str) -> Looked:
     """Read ``ids`` with ``fields``, many at once. One bad id refuses its whole call, so such a call is halved.
 
-    Ids that cannot be paid for are in neither part. Raises ``Refused`` for what concerns all (token, limits).
+    Ids that cannot be paid for are in neither part. Raises ``Refused`` for what concerns all (token, limits, and
+    a missing permission when it closes everything to us; a stranger's post may be closed singly).
     """
     found = Looked()
+    closed: list[Refused] = []
     every = list(ids)
     waiting = [every[i : i + AT_ONCE] for i in range(0, len(every), AT_ONCE)]
     while waiting and purse.left:
@@ -64,6 +66,7 @@ def look(client: Client, purse: Purse, ids: Iterable[str], fields: str) -> Looke
                 raise
             if len(some) == 1:
                 found.refused += some
+                closed += [refused] if refused.reason is Reason.PERMISSION else []
             else:
                 waiting += [some[: len(some) // 2], some[len(some) // 2 :]]
             continue
@@ -73,6 +76,8 @@ def look(client: Client, purse: Purse, ids: Iterable[str], fields: str) -> Looke
                 found.nodes[one] = node
             else:
                 found.refused.append(one)
+    if closed and len(closed) == len(every) >= MASS:
+        raise closed[-1]
     return found
 
 

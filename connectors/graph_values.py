@@ -23,7 +23,10 @@ def moment(value: object) -> datetime:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError("no time")
     if not isinstance(value, str) or value.isdigit():
-        return datetime.fromtimestamp(float(value), UTC)
+        try:
+            return datetime.fromtimestamp(float(value), UTC)
+        except (OverflowError, OSError):
+            raise ValueError("no time of this world") from None
     read = datetime.fromisoformat(value)
     return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 

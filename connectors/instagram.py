@@ -426,6 +426,6 @@ PLATFORM = Platform(
     connect,
     plan,
     refresh=refresh,
-    token_setting="token",
-    never_shows=NEVER_SHOWS,  # noqa: S106
+    token_setting="token",  # noqa: S106 - the name of a setting
+    never_shows=NEVER_SHOWS,
 )

@@ -86,7 +86,6 @@ class Server:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = 30
-            disable_nagle_algorithm = True
             disable_nagle_algorithm = True  # else head and body, sent apart, cost 40 ms on loopback
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
