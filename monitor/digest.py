@@ -22,9 +22,10 @@ from connectors.model import Kind
 from monitor import hearing, ledger
 from monitor.app import App
 from monitor.clock import say_duration, say_moment
+from monitor.excerpts import Ground, permalink, quote_of
 from monitor.links import Purpose
 from monitor.model import IncidentState
-from monitor.excerpts import Ground, permalink, quote_of
+from monitor.notices import headline_of
 from monitor.settings import DAYS
 from monitor.store.tables import (
     AlertRow,
@@ -170,13 +171,24 @@ def bulletin_of(session: Session, app: App, row: AlertRow) -> Bulletin:
         until=datetime.fromisoformat(facts["until"]),
         week=facts["week"],
         folded=tuple(facts.get("folded", ())),
+        reader=row.role,
     )
 
 
 def bulletin_for(
-    session: Session, app: App, *, since: datetime, until: datetime, week: str, folded: tuple[str, ...]
+    session: Session,
+    app: App,
+    *,
+    since: datetime,
+    until: datetime,
+    week: str,
+    folded: tuple[str, ...],
+    reader: str = "ceo",
 ) -> Bulletin:
-    """All that the digest says of ``since`` to ``until``, chosen by the platforms' terms."""
+    """All that the digest says of ``since`` to ``until``, chosen by the platforms' terms.
+
+    Incidents that name the CEO stand in the Chair's digest only (settled questions, 5).
+    """
     zone, now = app.settings.zone, app.clock()
     questions, more_questions = _quotes(session, app, since, until, MentionRow.question.is_(True))
     thanks, more_thanks = _quotes(
@@ -189,7 +201,7 @@ def bulletin_for(
         MentionRow.severity == 0,
     )
     watch, more_watch = _watch(session, app, since, until)
-    incidents, more_incidents = _incidents(session, app, since, until)
+    incidents, more_incidents = _incidents(session, app, since, until, reader)
     weeks, platforms = _weeks(session, app, until)
     coverage = hearing.coverage_lines(session, now, zone)
     heard = sum((p.counts[-1] or 0) for p in platforms if not p.own)
@@ -228,7 +240,7 @@ def bulletin_for(
 
 
 def _summary(heard: int, platforms: Sequence[PlatformWeeks], incidents: int, questions: int) -> str:
-    apart = "; ".join(f"{hearing.say_platform(p.platform)} {p.counts[-1] or 0}" for p in platforms if p.own)
+    apart = "; ".join(f"{p.platform} {p.counts[-1] or 0}" for p in platforms if p.own)
     words = f"{_many(heard, 'mention')} heard"
     if apart:
         words += f" (counted apart: {apart})"
@@ -293,34 +305,36 @@ def _watch_words(row: MentionRow) -> str:
     return f"{subject[0].upper()}{subject[1:]}{f': {reason}' if reason else ''}"
 
 
-def _incidents(session: Session, app: App, since: datetime, until: datetime) -> tuple[tuple[Met, ...], int]:
+def _incidents(
+    session: Session, app: App, since: datetime, until: datetime, reader: str
+) -> tuple[tuple[Met, ...], int]:
     where = [
         IncidentRow.opened_at > since,
         IncidentRow.opened_at <= until,
         IncidentRow.history.is_(False),
         IncidentRow.drill.is_(False),
     ]
+    if reader == "ceo":
+        where.append(IncidentRow.names_ceo.is_(False))
     total = session.scalar(select(func.count()).select_from(IncidentRow).where(*where)) or 0
     rows = session.scalars(
         select(IncidentRow).where(*where).order_by(IncidentRow.severity.desc(), IncidentRow.opened_at).limit(MOST)
     ).all()
-    return tuple(_met(session, app, row) for row in rows), total - len(rows)
+    return tuple(_met(session, app, row, reader) for row in rows), total - len(rows)
 
 
-def _met(session: Session, app: App, row: IncidentRow) -> Met:
+def _met(session: Session, app: App, row: IncidentRow, reader: str) -> Met:
     posted = session.scalar(select(func.min(MentionRow.posted_at)).where(MentionRow.incident_id == row.id))
     told = session.scalar(
         select(func.min(AlertRow.delivered_at)).where(AlertRow.incident_id == row.id, AlertRow.kind == "alert")
     )
-    subject = (
-        row.category or {"tip": "somebody told you", "volume": "rising volume"}.get(row.source, row.source)
-    ).replace("_", " ")
+    advice = app.cards.for_category(row.category, row.source)
     closed = ""
     if row.state == IncidentState.CLOSED.value and row.closed_at is not None:
         closed = f"closed after {say_duration(row.closed_at - row.opened_at)}"
-    link = app.links.make(Purpose.SEE, "ceo", row.id, app.clock(), id=f"d{row.id}")
+    link = app.links.make(Purpose.SEE, reader, row.id, app.clock(), id=f"d{row.id}")
     return Met(
-        headline=f"{subject[:1].upper()}{subject[1:]} on {', '.join(map(hearing.say_platform, row.platforms)) or 'no platform'}",
+        headline=headline_of(row, advice),
         severity=Severity(row.severity),
         reference=row.id,
         opened=say_moment(row.opened_at, app.settings.zone),
@@ -355,7 +369,11 @@ def _weeks(session: Session, app: App, until: datetime) -> tuple[tuple[str, ...]
             counts.append(None if before and not count else count)
             moods.append(mood if terms.scores else None)
         alerts = _alerting(session, row.name, edges[-2], edges[-1])
-        found.append(PlatformWeeks(row.name, tuple(counts), tuple(moods), alerts, own=terms.totals == "own"))
+        found.append(
+            PlatformWeeks(
+                hearing.say_platform(row.name), tuple(counts), tuple(moods), alerts, own=terms.totals == "own"
+            )
+        )
     return names, tuple(found)
 
 

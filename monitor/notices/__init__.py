@@ -66,7 +66,7 @@ def letter_for(session: Session, row: AlertRow, house: House) -> Letter:
         kind=MailKind(row.kind),
         message_id=house.message_id(row.id),
         sent_at=house.now,
-        incident=row.incident_id or str(row.facts.get("incident") or ""),
+        incident=row.incident_id or str(row.facts.get("incident") or "") or notice.reference,
         in_reply_to=_thread(session, row, house),
     )
     return _short(letter, notice) if row.template == "phone" else letter

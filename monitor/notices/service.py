@@ -109,7 +109,7 @@ def fresh_link(writer: Writer) -> Notice:
     except ValueError:
         purpose = Purpose.SEE
     subject = writer.word("subject") or (writer.row.incident_id or "")
-    row = writer.maybe_incident()
+    row = writer.session.get(IncidentRow, subject) if subject else None
     label = _FRESH.get(purpose, "Open in Earshot")
     return Notice(
         headline=label,

@@ -145,6 +145,11 @@ def takeover_ended(writer: Writer) -> Notice:
     return _takeover(
         writer,
         headline,
+        links=present(
+            writer.link(Purpose.END, _key(writer), "Back to normal: nothing stays on hold", main=True)
+            if on_hold and writer.row.role in {"ceo", "chair"}
+            else None
+        ),
         tag="STANDING DOWN" if on_hold else "BACK TO NORMAL",
         summary=summary,
         facts=tuple(Fact(label, text) for label, text in pairs if text),

@@ -71,11 +71,6 @@ class Writer:
         """The incident of the row; raises ``NoResultFound`` where there is none."""
         return self.session.get_one(IncidentRow, self.row.incident_id or self.facts.get("incident") or "")
 
-    def maybe_incident(self) -> IncidentRow | None:
-        """The incident of the row or of its facts, or None."""
-        name = self.row.incident_id or self.facts.get("incident")
-        return self.session.get(IncidentRow, str(name)) if name else None
-
     def link(self, purpose: Purpose, subject: str, label: str, *, main: bool = False, salt: str = "") -> Link | None:
         """A signed link, or None without a public address. Tried again, it is the same link."""
         made, now = self.row.made_at, self.house.now
