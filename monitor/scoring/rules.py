@@ -221,6 +221,8 @@ def _match(sheet: Sheet, pattern: _Pattern, compiled: _Compiled) -> str | None:
         if not trail[-1]:
             return None
         trails.append(trail)
+    if len(trails) > 1 and _places(trails) < len(trails):
+        return None
     if rule.within == "post":
         if any(all(_follow(sheet, part)[-1] for part in unless.parts) for unless in compiled.unless):
             return None
@@ -236,8 +238,18 @@ def _match_sentence(sheet: Sheet, pattern: _Pattern, compiled: _Compiled, trails
             continue
         if any(all(ends & mask for ends in parts) for parts in denied):
             continue
+        if len(trails) > 1 and _places(trails, mask) < len(trails):
+            continue
         return _shown(sheet, pattern, trails, mask)
     return None
+
+
+def _places(trails: list[list[int]], mask: int = -1) -> int:
+    """At how many different places the parts of a pattern end: one word is never two parts of a situation."""
+    union = 0
+    for trail in trails:
+        union |= trail[-1] & mask
+    return union.bit_count()
 
 
 def _follow(sheet: Sheet, part: Sequence[_Item]) -> list[int]:
