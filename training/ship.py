@@ -11,6 +11,7 @@ from typing import Any
 
 import linear
 from posts import Labelled
+from tokens import as_read
 
 from monitor.scoring.linear import packed_examples
 from monitor.scoring.rendering import words_of
@@ -34,9 +35,15 @@ def ship_linear(folder: Path, model: linear.Linear, temperature: float) -> None:
     )
 
 
-def ship_examples(folder: Path, posts: Sequence[Labelled], texts: Sequence[str]) -> None:
-    """Write the labelled posts that matter as bundles of rare words with the reason of their label."""
-    data = packed_examples([words_of(text) for text in texts], [reason_of(post) for post in posts])
+def examples_of(posts: Sequence[Labelled]) -> list[Labelled]:
+    """The posts that can explain a reading: those that anybody needs to know of."""
+    return [post for post in posts if post.severity > 0 and post.why]
+
+
+def ship_examples(folder: Path, examples: Sequence[Labelled]) -> None:
+    """Write ``examples`` as bundles of rare words with the reason of their label."""
+    texts = [as_read(post) for post in examples]
+    data = packed_examples([words_of(text) for text in texts], [reason_of(post) for post in examples])
     (folder / "examples.bin").write_bytes(zlib.compress(data, 9))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,12 @@ import torch
 from encoder import Reader, base_reader
 from posts import CATEGORIES, Labelled
 from tokens import as_read, batches
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from monitor.scoring.rendering import WordPieces
+
+HEADS_SEED = 7
 
 
 @dataclass(frozen=True)
@@ -33,15 +36,18 @@ class Recipe:
     category_weight: float = 4.0
     why_weight: float = 0.3
     why_level_weight: float = 0.2
+    push: float = 0.0
+    push_weight: float = 1.0
     dropout: float = 0.1
     seed: int = 20
 
 
 def train(posts: Sequence[Labelled], pieces: WordPieces, base: Path, recipe: Recipe, *, say: str = "") -> Reader:
-    """A reader trained on ``posts``."""
-    torch.manual_seed(recipe.seed)
+    """A reader trained on ``posts``. Its heads begin alike whatever the seed, so that readers can be averaged."""
+    torch.manual_seed(HEADS_SEED)
     rng = random.Random(recipe.seed)  # noqa: S311
     reader = base_reader(base, recipe.dropout).train()
+    torch.manual_seed(recipe.seed)
     heads = [*reader.levels.parameters(), *reader.categories.parameters()]
     optimiser = torch.optim.AdamW(
         [{"params": reader.encoder.parameters(), "lr": recipe.rate}, {"params": heads, "lr": recipe.head_rate}],
@@ -62,31 +68,84 @@ def train(posts: Sequence[Labelled], pieces: WordPieces, base: Path, recipe: Rec
         seen = [pieces.ids(as_read(post, rng)) for post in posts]
         for batch in batches([len(ids) for ids in seen], recipe.batch, rng):
             picked = torch.tensor(batch)
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                level, category, vector = reader(*padded([seen[i] for i in batch]))
-                why_level, why_category, why_vector = reader(*padded([whys[i] for i in batch]))
-            loss = functional.cross_entropy(
-                level.float(), levels[picked], weights, label_smoothing=recipe.smoothing
-            ) + recipe.category_weight * functional.binary_cross_entropy_with_logits(
-                category.float(), categories[picked]
-            )
-            loss = loss + recipe.why_level_weight * (
-                functional.cross_entropy(why_level.float(), levels[picked], weights, label_smoothing=0.1)
-                + recipe.category_weight
-                * functional.binary_cross_entropy_with_logits(why_category.float(), categories[picked])
-            )
-            loss = loss + recipe.why_weight * nearness(
-                vector.float(), why_vector.float(), alike[picked], situations[picked]
-            )
+            right = Right(levels[picked], categories[picked], alike[picked], situations[picked], weights)
+            texts, reasons = padded([seen[i] for i in batch]), padded([whys[i] for i in batch])
+            loss = loss_of(reader, texts, reasons, right, recipe)
             loss.backward()
+            if recipe.push:
+                with pushed(reader.encoder.words.weight, recipe.push):
+                    (recipe.push_weight * loss_of(reader, texts, None, right, recipe)).backward()
             torch.nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
             optimiser.step()
             optimiser.zero_grad()
             plan.step()
-            total += float(loss) * len(batch)
+            total += float(loss.detach()) * len(batch)
         spent = time.monotonic() - began
         print(f"{say}epoch {epoch + 1}: loss {total / len(posts):.3f}, {spent:.0f} s", flush=True)
     return reader.eval()
+
+
+def train_mean(
+    posts: Sequence[Labelled],
+    pieces: WordPieces,
+    base: Path,
+    recipes: Sequence[Recipe],
+    *,
+    say: str = "",
+    each: Callable[[Reader], object] = lambda reader: None,
+) -> Reader:
+    """The mean of the readers that ``recipes`` train: from one beginning, so that their weights can be averaged."""
+    states = []
+    for recipe in recipes:
+        reader = train(posts, pieces, base, recipe, say=f"{say}seed {recipe.seed} ")
+        each(reader)
+        states.append({name: value.clone() for name, value in reader.state_dict().items()})
+    reader.load_state_dict({name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]})
+    return reader.eval()
+
+
+@dataclass(frozen=True)
+class Right:
+    """What is right for the posts of a batch: levels, categories, same reasons, same situations."""
+
+    levels: Tensor
+    categories: Tensor
+    alike: Tensor
+    situations: Tensor
+    weights: Tensor
+
+
+Rows = tuple[Tensor, Tensor]
+
+
+def loss_of(reader: Reader, texts: Rows, reasons: Rows | None, right: Right, recipe: Recipe) -> Tensor:
+    """How far ``reader`` is from right on a batch; with ``reasons``, how far from placing each reason by its post."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        level, category, vector = reader(*texts)
+    loss = judged(level, category, right, recipe, recipe.smoothing)
+    if reasons is None:
+        return loss
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        level, category, placed = reader(*reasons)
+    loss = loss + recipe.why_level_weight * judged(level, category, right, recipe, 0.1)
+    return loss + recipe.why_weight * nearness(vector.float(), placed.float(), right.alike, right.situations)
+
+
+def judged(level: Tensor, category: Tensor, right: Right, recipe: Recipe, smoothing: float) -> Tensor:
+    """The loss of the levels and the categories."""
+    levels = functional.cross_entropy(level.float(), right.levels, right.weights, label_smoothing=smoothing)
+    named = functional.binary_cross_entropy_with_logits(category.float(), right.categories)
+    return levels + recipe.category_weight * named
+
+
+@contextmanager
+def pushed(words: nn.Parameter, by: float) -> Iterator[None]:
+    """Word vectors moved by ``by`` in the direction that hurts most, so that small changes mean little."""
+    assert words.grad is not None
+    kept = words.data.clone()
+    words.data.add_(words.grad, alpha=by / (float(words.grad.norm()) + 1e-12))
+    yield
+    words.data.copy_(kept)
 
 
 def nearness(posts: Tensor, whys: Tensor, alike: Tensor, situations: Tensor) -> Tensor:

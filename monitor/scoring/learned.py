@@ -84,13 +84,12 @@ def load(which: Which = "auto", folder: Path | None = None) -> Reader | None:
 def shipped(folder: Path, name: str) -> bytes:
     """The file ``name`` of ``folder``, checked against ``SHA256SUMS``. Raises ModelRefused."""
     try:
-        sums = dict(reversed(line.split()) for line in (folder / "SHA256SUMS").read_text("ascii").splitlines())
+        sums = (folder / "SHA256SUMS").read_text("ascii").splitlines()
         data = (folder / name).read_bytes()
     except (OSError, ValueError) as error:
-        raise ModelRefused(
-            f"model file {name} cannot be read ({type(error).__name__}); install Earshot again"
-        ) from None
-    if hashlib.sha256(data).hexdigest() != sums.get(name):
+        what = type(error).__name__
+        raise ModelRefused(f"model file {name} cannot be read ({what}); install Earshot again") from None
+    if f"{hashlib.sha256(data).hexdigest()}  {name}" not in sums:
         raise ModelRefused(f"model file {name} is not the one that was shipped (its SHA-256 differs); install again")
     return data
 

@@ -1,4 +1,4 @@
-"""The transformer reader: one quantised file, run by ``onnxruntime`` on one thread, its word joined with the linear one's.
+"""The transformer reader: one quantised file, run by ``onnxruntime``, its word joined with the linear reader's.
 
 Posts are read one by one, without padding: the scale of quantised activations is taken over a whole batch, so
 that a post read beside others would otherwise get another reading than alone.
@@ -6,7 +6,6 @@ that a post read beside others would otherwise get another reading than alone.
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +13,14 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from connectors.model import Mention
 from monitor.scoring.learned import Levels, ModelRefused, Reading, numbers, shipped
 from monitor.scoring.linear import CATEGORIES, WORTH_EXPLAINING, Examples, LinearReader, load_linear
 from monitor.scoring.rendering import WordPieces, rendering
 
+_UNREADABLE = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
 _NEAR = 0.45
 """Cosine below which two posts are not alike enough to explain one by the other."""
 
@@ -37,13 +38,14 @@ class TransformerReader:
         *,
         temperature: float,
         share: float,
+        joint_temperature: float,
         vectors: np.ndarray,
         reasons: Sequence[str],
     ) -> None:
         self._session = session
         self._pieces = pieces
         self._beside = beside
-        self._temperature, self._share = temperature, share
+        self._temperature, self._share, self._joint_temperature = temperature, share, joint_temperature
         self._vectors, self._reasons = vectors, tuple(reasons)
 
     def read(self, posts: Sequence[Mention], names: Sequence[str]) -> list[Reading]:
@@ -59,13 +61,21 @@ class TransformerReader:
     def _read(self, text: str) -> Reading:
         levels, categories, vector = self.outputs(text)
         linear = self._beside.read_rendering(text)
-        joined = _joined(levels / self._temperature, linear.levels, self._share)
+        joined = self._joined(levels / self._temperature, linear.levels)
         chances = 1.0 / (1.0 + np.exp(-categories))
         named = {
             category: self._share * float(own) + (1.0 - self._share) * linear.categories[category]
             for category, own in zip(CATEGORIES, chances, strict=True)
         }
         return Reading(joined, named, self._nearest(vector) if joined[2] + joined[3] >= WORTH_EXPLAINING else ())
+
+    def _joined(self, own: np.ndarray, linear: Levels) -> Levels:
+        """The geometric mean of the two readings, weighed by ``share``, calibrated, brought to a sum of 1."""
+        raised = np.exp(own - own.max())
+        both = self._share * _logs(raised / raised.sum()) + (1.0 - self._share) * _logs(np.array(linear))
+        raised = np.exp((both - both.max()) / self._joint_temperature)
+        a, b, c, d = (float(x) for x in raised / raised.sum())
+        return a, b, c, d
 
     def _nearest(self, vector: np.ndarray, most: int = 2) -> tuple[str, ...]:
         likeness = self._vectors @ vector
@@ -86,6 +96,7 @@ def load_transformer(folder: Path) -> TransformerReader:
         load_linear(folder),
         temperature=settings["temperature"],
         share=settings["share"],
+        joint_temperature=settings["joint_temperature"],
         vectors=steps.reshape(len(examples.reasons), -1).astype(np.float32) / 127,
         reasons=examples.reasons,
     )
@@ -100,14 +111,10 @@ def _session(model: bytes) -> Any:
     options.log_severity_level = 4
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises its own kinds, which differ between versions
-        raise ModelRefused(f"onnxruntime {ort.__version__} cannot read transformer.onnx ({type(error).__name__})") from None
+    except _UNREADABLE as error:
+        what = type(error).__name__
+        raise ModelRefused(f"onnxruntime {ort.__version__} cannot read transformer.onnx ({what})") from None
 
 
-def _joined(own: np.ndarray, linear: Levels, share: float) -> Levels:
-    """The geometric mean of two readings, weighed by ``share``, brought back to a sum of 1."""
-    own = own - own.max()
-    own = own - math.log(float(np.exp(own).sum()))
-    raised = [math.exp(share * float(a) + (1.0 - share) * math.log(max(b, 1e-6))) for a, b in zip(own, linear, strict=True)]
-    total = sum(raised)
-    return raised[0] / total, raised[1] / total, raised[2] / total, raised[3] / total
+def _logs(p: np.ndarray) -> np.ndarray:
+    return np.asarray(np.log(np.maximum(p, 1e-6)))
