@@ -318,7 +318,8 @@ class Platform(Generic[S]):
     """What a plug-in offers: a name, the settings it takes, and the way to connect.
 
     ``refresh`` exchanges a token that is about to end for a new one, where the platform allows it;
-    ``token_setting`` names the settings key that holds that token.
+    ``token_setting`` names the settings key that holds that token. ``preload`` names modules that are heavy to
+    load: the daemon loads them once where its polling processes are forked from, never in itself.
     """
 
     name: str
@@ -328,6 +329,7 @@ class Platform(Generic[S]):
     refresh: Callable[[S, Grant], Grant] | None = None
     token_setting: str | None = None
     never_shows: tuple[str, ...] = ()
+    preload: tuple[str, ...] = ()
 
 
 AnyPlatform = Platform[Any]

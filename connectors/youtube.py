@@ -12,18 +12,17 @@ Four things about the service shape this module (platform facts, part 2):
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
 
-from connectors.errors import ConnectorError, Unreachable
-from connectors.model import Allowance, Batch, Bucket, Finding, Level, Organisation, Period, Platform, PollPlan
-from connectors.youtube_again import Recheck
-from connectors.youtube_line import SEARCHES, UNITS, Api, Meter, Settings, next_day
-from connectors.youtube_poll import NEVER_SHOWS, Poll, search_interval
-from connectors.youtube_posts import NAME, count_of, dicts, read_thread, readable
+from connectors.model import Bucket, Connector, Organisation, Period, Platform, PollPlan, secret
 
-__all__ = ["PLATFORM", "Settings", "YouTubeConnector", "connect", "plan"]
+NAME = "youtube"
+BASE_URL = "https://youtube.googleapis.com"
+UNITS = "units"
+SEARCHES = "searches"
 
 RESERVE = 30
 """The most calls that one ``fetch`` makes outside search."""
@@ -31,89 +30,46 @@ RESERVE = 30
 CALM = timedelta(seconds=30)
 HURRIED = timedelta(seconds=10)
 
-
-class YouTubeConnector:
-    """Hears one channel, and searches for videos that name its organisation."""
-
-    def __init__(self, settings: Settings, organisation: Organisation) -> None:
-        self._settings = settings
-        self._organisation = organisation
-        self._api = Api(settings.base_url, settings.api_key)
-
-    def fetch(self, cursor: str | None, allowance: Allowance, /) -> Batch:
-        """What is new on the channel, in our videos and in search since ``cursor``."""
-        meter = Meter(allowance)
-        try:
-            return Poll(self._api, self._settings, self._organisation, cursor, allowance, meter).run()
-        except ConnectorError as error:
-            raise meter.settle(error) from None
-
-    def recheck(self, ids: tuple[str, ...], allowance: Allowance, /) -> Batch:
-        """The present form of comments, replies and videos, and those that are gone."""
-        meter = Meter(allowance)
-        try:
-            return Recheck(self._api, self._settings, allowance, meter).run(ids)
-        except ConnectorError as error:
-            raise meter.settle(error) from None
-
-    def examine(self, allowance: Allowance, /) -> tuple[Finding, ...]:
-        """Whether the key works, the channel is there, its comments can be read, and what the quota buys."""
-        meter = Meter(allowance)
-        try:
-            findings = [*_examine_channel(self._api, self._settings, meter, allowance.now)]
-        except Unreachable as error:
-            raise meter.settle(error) from None
-        except ConnectorError as error:
-            findings = [Finding(Level.BAD, error.what, error.do)]
-        return (*findings, *_examine_quota(self._settings, self._organisation, allowance.now))
+NEVER_SHOWS = (
+    "comments under other people's videos, unless the video and the comment both name us",
+    "videos that name us only in speech or in pictures",
+    "community posts and what is said under them",
+    "live chat",
+    "comments that are held for review or taken for spam",
+)
 
 
-def _examine_channel(api: Api, settings: Settings, meter: Meter, now: datetime) -> Iterator[Finding]:
-    page = api.list("channels", meter, now, part="snippet,statistics,contentDetails", id=settings.channel_id)
-    channels = dicts(page.get("items"))
-    if not channels:
-        yield Finding(
-            Level.BAD,
-            "There is no YouTube channel with the id of the settings.",
-            "Look it up under youtube.com/account_advanced and put it into connectors.youtube.channel_id.",
-        )
-        return
-    statistics = channels[0].get("statistics")
-    videos = count_of(statistics.get("videoCount")) if isinstance(statistics, dict) else None
-    yield Finding(Level.GOOD, f"The API key works, and the channel is there with {videos or 0} videos.")
-    threads = api.list(
-        "commentThreads",
-        meter,
-        now,
-        part="snippet",
-        allThreadsRelatedToChannelId=settings.channel_id,
-        order="time",
-        maxResults=20,
-        textFormat="plainText",
-    )
-    heard = [t.mention.posted_at for t in readable(dicts(threads.get("items")), lambda i: read_thread(i, ""))]
-    if heard:
-        yield Finding(Level.GOOD, f"Its comments can be read; the newest is of {max(heard):%d %B %Y, %H:%M} UTC.")
-    else:
-        yield Finding(Level.NOTE, "It has no comments yet, or shows none.", "Compare with the channel itself.")
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The ``[connectors.youtube]`` table."""
+
+    channel_id: str
+    api_key: str = secret()
+    base_url: str = BASE_URL
+    poll_every: timedelta | None = None
+    """The operator's word. All streams keep to it until half of an allowance is used; the rest is spread out."""
+    daily_units: int = 10_000
+    daily_searches: int = 100
+    derived_data_allowed: bool = False
+    """Whether YouTube has allowed us in writing to keep and show scores made from its data."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w-]{1,64}", self.channel_id):
+            raise ValueError("channel_id: the channel's id, which begins with UC, not its @handle")
+        if not re.fullmatch(r"[!-~]+", self.api_key):
+            raise ValueError("api_key: an API key of a Google Cloud project")
+        if urlsplit(self.base_url).scheme not in {"http", "https"} or not urlsplit(self.base_url).hostname:
+            raise ValueError(f'base_url: an address such as "{BASE_URL}"')
+        if self.daily_units < 1 or self.daily_searches < 0:
+            raise ValueError("daily_units: at least 1; daily_searches: 0 or more")
+        if self.poll_every is not None and self.poll_every < timedelta(seconds=1):
+            raise ValueError('poll_every: a duration from "1s" on')
 
 
-def _examine_quota(settings: Settings, organisation: Organisation, now: datetime) -> Iterator[Finding]:
-    full = next_day(now).astimezone(ZoneInfo(organisation.timezone))
-    yield Finding(
-        Level.NOTE,
-        f"A day's allowance is {settings.daily_units} units and {settings.daily_searches} searches; "
-        f"it fills up at {full:%H:%M} ({organisation.timezone}). YouTube does not tell how much is left.",
-    )
-    yield Finding(
-        Level.NOTE,
-        "API keys do not end by themselves.",
-        "Restrict the key to this server's address and to YouTube Data API v3.",
-    )
-
-
-def connect(settings: Settings, organisation: Organisation) -> YouTubeConnector:
+def connect(settings: Settings, organisation: Organisation) -> Connector:
     """A connector of its own: not to be shared."""
+    from connectors.youtube_hearing import YouTubeConnector  # only the process that polls loads the library
+
     return YouTubeConnector(settings, organisation)
 
 
@@ -137,4 +93,9 @@ def plan(settings: Settings, organisation: Organisation) -> PollPlan:
     )
 
 
-PLATFORM = Platform(NAME, Settings, connect, plan, token_setting=None, never_shows=NEVER_SHOWS)
+def search_interval(daily: int) -> float:
+    """Seconds between searches when all is calm; a fifth of the searches is kept for after an alert."""
+    return 86_400 / max(1, daily) * 1.25
+
+
+PLATFORM = Platform(NAME, Settings, connect, plan, never_shows=NEVER_SHOWS, preload=("connectors.youtube_hearing",))

@@ -1,4 +1,4 @@
-"""The line to YouTube: settings, Google's client library over our own HTTP layer, and what its errors mean to us."""
+"""The line to YouTube: Google's client library over our own HTTP layer, and what its errors mean to us."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import httplib2
@@ -30,14 +30,12 @@ from connectors.errors import (
     shape_of,
 )
 from connectors.http import new_session, read_json, unreachable
-from connectors.model import Allowance, clean_text, secret
+from connectors.model import Allowance, clean_text
+from connectors.youtube import SEARCHES, UNITS
 from connectors.youtube_posts import dicts
 
-BASE_URL = "https://youtube.googleapis.com"
 PACIFIC = ZoneInfo("America/Los_Angeles")
 
-UNITS = "units"
-SEARCHES = "searches"
 
 IDS = 50
 """Ids in one call: an assumption of the facts (2.3)."""
@@ -47,33 +45,6 @@ IDS_LENGTH = 1_400
 
 PATIENCE = 35.0
 """Seconds after which a ``fetch`` begins no further call, so that a slow server does not cost what was heard."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The ``[connectors.youtube]`` table."""
-
-    channel_id: str
-    api_key: str = secret()
-    base_url: str = BASE_URL
-    poll_every: timedelta | None = None
-    """The operator's word. All streams keep to it until half of an allowance is used; the rest is spread out."""
-    daily_units: int = 10_000
-    daily_searches: int = 100
-    derived_data_allowed: bool = False
-    """Whether YouTube has allowed us in writing to keep and show scores made from its data."""
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[\w-]{1,64}", self.channel_id):
-            raise ValueError("channel_id: the channel's id, which begins with UC, not its @handle")
-        if not re.fullmatch(r"[!-~]+", self.api_key):
-            raise ValueError("api_key: an API key of a Google Cloud project")
-        if urlsplit(self.base_url).scheme not in {"http", "https"} or not urlsplit(self.base_url).hostname:
-            raise ValueError(f'base_url: an address such as "{BASE_URL}"')
-        if self.daily_units < 1 or self.daily_searches < 0:
-            raise ValueError("daily_units: at least 1; daily_searches: 0 or more")
-        if self.poll_every is not None and self.poll_every < timedelta(seconds=1):
-            raise ValueError('poll_every: a duration from "1s" on')
 
 
 class _Refused(Exception):

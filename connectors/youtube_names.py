@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from connectors.model import Organisation
-from connectors.youtube_posts import NAME
+from connectors.youtube import NAME
 
 
 def names_of(organisation: Organisation) -> tuple[str, ...]:

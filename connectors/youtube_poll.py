@@ -16,17 +16,15 @@ from connectors.errors import (
     shape_of,
 )
 from connectors.model import Allowance, Batch, Coverage, Fault, Kind, Mention, Organisation
+from connectors.youtube import NEVER_SHOWS, SEARCHES, UNITS, Settings, search_interval
 from connectors.youtube_line import (
     CLOSED,
     IDS,
     MISSING,
     PACIFIC,
     PAGE_TOKEN,
-    SEARCHES,
-    UNITS,
     Api,
     Meter,
-    Settings,
     batches,
     by_id,
     next_day,
@@ -74,14 +72,6 @@ DEEP_EVERY = timedelta(hours=6)
 
 SEARCH_OVERLAP = timedelta(hours=48)
 """YouTube's index lags by minutes to hours, and results flicker (facts, 2.3)."""
-
-NEVER_SHOWS = (
-    "comments under other people's videos, unless the video and the comment both name us",
-    "videos that name us only in speech or in pictures",
-    "community posts and what is said under them",
-    "live chat",
-    "comments that are held for review or taken for spam",
-)
 
 
 class Poll:
@@ -732,8 +722,3 @@ class Poll:
                 self._dropped += 1
                 self._shapes.append(shape_of(item).replace(self._settings.api_key, "***")[:500])
         return found
-
-
-def search_interval(daily: int) -> float:
-    """Seconds between searches when all is calm; a fifth of the searches is kept for after an alert."""
-    return 86_400 / max(1, daily) * 1.25

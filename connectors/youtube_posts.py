@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from connectors.model import Author, Kind, Mention, clean_text, utc
-
-NAME = "youtube"
+from connectors.youtube import NAME
 
 MAX_COUNT = 2_000_000_000
 

@@ -27,7 +27,8 @@ from connectors.standins.server import Reply, Server
 from connectors.standins.world import Post, World
 from connectors.standins.youtube import YouTubeStandIn
 from connectors.testing import MAX_CURSOR, check_connector, check_platform
-from connectors.youtube import PLATFORM, Settings, YouTubeConnector, connect, plan
+from connectors.youtube import PLATFORM, Settings, plan
+from connectors.youtube_hearing import YouTubeConnector
 from connectors.youtube_line import Meter, strip_html
 from connectors.youtube_names import comment_terms, search_query
 from connectors.youtube_place import Known, State
@@ -68,7 +69,7 @@ class House:
         return Settings(**{"channel_id": CHANNEL, "api_key": KEY, "base_url": self.server.url, **changes})
 
     def connector(self, **changes: Any) -> YouTubeConnector:
-        return connect(self.settings(**changes), ORGANISATION)
+        return YouTubeConnector(self.settings(**changes), ORGANISATION)
 
     def allowance(self, units: int = 30, searches: int = 1, *, hurried: bool = False) -> Allowance:
         return Allowance(self.world.now(), {"units": units, "searches": searches}, hurried)
@@ -363,7 +364,7 @@ def test_a_path_before_the_api_is_kept() -> None:
     world.say("youtube", "own_post", "Our new film")
     with Server({"/gate/youtube": standin}) as server:
         settings = Settings(CHANNEL, KEY, base_url=f"{server.url}/gate/youtube/")
-        batch = connect(settings, ORGANISATION).fetch(None, Allowance(NOW))
+        batch = PLATFORM.connect(settings, ORGANISATION).fetch(None, Allowance(NOW))
 
     assert batch.mentions
 
