@@ -1,0 +1,96 @@
+"""The web pages: links from mails, the incident page, "may I post?", and the console. Small, without JavaScript
+needed, and safe behind a reverse proxy (reliability notes, 3.1).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from monitor.app import App
+from monitor.web import door, guard, incident, mailed, now, publishing, tell
+from monitor.web.house import house_of, keep
+from monitor.web.words import teach
+
+log = logging.getLogger(__name__)
+
+THREADS = 6
+"""Requests served at once; the pages never hold up an alert, which has threads of its own."""
+
+MAX_BODY = 64 * 1024
+"""Bytes of a request that are read; the longest form is a note of 2,000 characters."""
+
+PAGES = (mailed, door, now, incident, publishing, tell)
+"""Modules with routes: each offers ``pages``, a blueprint."""
+
+__all__ = ["Pages", "create_app", "house_of", "start_web"]
+
+
+def create_app(app: App) -> Flask:
+    """The pages of one installation, as a WSGI application."""
+    flask = Flask("monitor.web", root_path=str(Path(__file__).parent), static_folder=None)
+    flask.config.update(
+        MAX_CONTENT_LENGTH=MAX_BODY,
+        MAX_FORM_MEMORY_SIZE=MAX_BODY,
+        MAX_FORM_PARTS=100,
+        PROPAGATE_EXCEPTIONS=False,
+    )
+    flask.jinja_env.trim_blocks = flask.jinja_env.lstrip_blocks = True
+    keep(flask, app)
+    teach(flask)
+    guard.stand_at(flask)
+    for module in PAGES:
+        flask.register_blueprint(module.pages)
+    proxies = app.settings.web.trusted_proxies
+    if proxies:
+        flask.wsgi_app = ProxyFix(flask.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
+    return flask
+
+
+class Pages:
+    """The running pages; ``port`` is the one really bound."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self.port = int(server.effective_port)
+        self._thread = threading.Thread(target=self._run, name="pages", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._server.run()
+        except OSError:
+            log.info("the pages have stopped")
+
+    def close(self) -> None:
+        """Stop serving; requests under way are cut off after two seconds."""
+        self._server.close()
+        self._server.trigger.pull_trigger()
+        self._thread.join(timeout=2)
+        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=1)
+
+
+def start_web(app: App) -> Pages:
+    """Serve the pages on ``[web] bind`` in threads of their own. Raises OSError when the port is taken."""
+    from waitress.server import create_server
+
+    host, _, port = app.settings.web.bind.rpartition(":")
+    logging.getLogger("waitress").setLevel(logging.ERROR)
+    server = create_server(
+        create_app(app),
+        host=host.strip("[]"),
+        port=int(port),
+        threads=THREADS,
+        ident=None,
+        max_request_body_size=MAX_BODY,
+        max_request_header_size=16 * 1024,
+        channel_timeout=30,
+        connection_limit=200,
+        clear_untrusted_proxy_headers=not app.settings.web.trusted_proxies,
+    )
+    return Pages(server)

@@ -1,0 +1,242 @@
+"""What stands before every page: host, origin, session, role, token, size and headers (reliability notes, 3.1).
+
+Every route says who may come in (``open_to``); a route that says nothing lets nobody in. Every change needs a token
+that our own page gave out, bound to a cookie.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, g, jsonify, make_response, redirect, render_template, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
+
+from alerts.takeover import Refused
+from monitor.actions import NotAllowed
+from monitor.web.house import house_of
+from monitor.web.visitor import Visitor, read_visitor
+
+log = logging.getLogger(__name__)
+View = TypeVar("View", bound=Callable[..., Any])
+
+ALL = frozenset({"ceo", "chair", "operator", "poster", "staff"})
+LEADERS = frozenset({"ceo", "chair"})
+KEEPERS = frozenset({"ceo", "chair", "operator"})
+PUBLIC: frozenset[str] = frozenset({"*"})
+"""Pages that need no sign-in: they show nothing of a person, or carry a proof of their own."""
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), browsing-topics=()",
+}
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def open_to(roles: frozenset[str]) -> Callable[[View], View]:
+    """Who may use a route."""
+
+    def mark(view: View) -> View:
+        view.doors = roles  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def proves_itself(view: View) -> View:
+    """A route whose changes carry a proof of their own (a link's page token, a tool's token)."""
+    view.proves_itself = True  # type: ignore[attr-defined]
+    return view
+
+
+def stand_at(flask: Flask) -> None:
+    """Put the guard before all routes of ``flask``."""
+    flask.before_request(_check)
+    flask.after_request(_finish)
+    flask.register_error_handler(HTTPException, _say_error)
+    flask.register_error_handler(NotAllowed, _say_refusal)
+    flask.register_error_handler(Refused, _say_refusal)
+    flask.register_error_handler(Exception, _say_fault)
+    flask.jinja_env.globals.update(form_token=form_token, visitor=lambda: g.get("visitor"))
+
+
+def page_nonce() -> str:
+    """The random value that ties a form to the browser it was shown in; a cookie carries it back."""
+    nonce = g.get("nonce") or request.cookies.get(cookie_name("page"), "")
+    if len(nonce) < 20:
+        nonce = secrets.token_urlsafe(18)
+    g.nonce = nonce
+    return str(nonce)
+
+
+def form_token() -> str:
+    """The token for a form on this page."""
+    visitor: Visitor | None = g.get("visitor")
+    keys = house_of().app.keys
+    if visitor is not None:
+        return keys.digest("form", "session", visitor.session_id)[:40]
+    return keys.digest("form", "page", page_nonce())[:40]
+
+
+def cookie_name(what: str) -> str:
+    """``__Host-`` on https, a plain name on loopback http (settled questions, 7)."""
+    return f"__Host-earshot-{what}" if request.is_secure else f"earshot-{what}"
+
+
+def set_cookie(response: BaseResponse, what: str, value: str, seconds: int | None = None) -> None:
+    """A cookie that no script can read and no other site sends along with a change."""
+    response.set_cookie(
+        cookie_name(what), value, max_age=seconds, secure=request.is_secure, httponly=True, samesite="Lax", path="/"
+    )
+
+
+def drop_cookie(response: BaseResponse, what: str) -> None:
+    """Let the browser forget a cookie."""
+    response.delete_cookie(cookie_name(what), secure=request.is_secure, httponly=True, samesite="Lax", path="/")
+
+
+def say(title: str, *lines: str, status: int = 200, links: Mapping[str, str] | None = None, **more: Any) -> Response:
+    """A plain page with a title and a few sentences."""
+    page = render_template("message.html", title=title, lines=lines, links=links or {}, **more)
+    return make_response(page, status)
+
+
+# ── before ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _check() -> BaseResponse | None:
+    g.visitor = None
+    if _host(request.host) not in house_of().hosts:
+        abort(421)
+    if request.endpoint is None:
+        return None  # the router answers: not found, or a wrong method
+    view = house_of_view(request.endpoint)
+    doors: frozenset[str] = getattr(view, "doors", frozenset())
+    if request.method not in SAFE and not _is_own_origin():
+        abort(403, "This did not come from a page of Earshot.")
+    if getattr(view, "for_tools", False):
+        return None
+    g.visitor = read_visitor(request.cookies.get(cookie_name("session"), ""))
+    if "*" not in doors:
+        if g.visitor is None:
+            return _to_the_door()
+        if g.visitor.role not in doors:
+            abort(403, "Your role does not open this page.")
+    if request.method not in SAFE and not getattr(view, "proves_itself", False) and not _token_holds():
+        abort(403, "This page was open for too long, or in another browser. Go back, load it again, and try once more.")
+    return None
+
+
+def house_of_view(endpoint: str) -> Callable[..., Any]:
+    """The function behind a route."""
+    from flask import current_app
+
+    return current_app.view_functions[endpoint]
+
+
+def _to_the_door() -> BaseResponse:
+    if request.method not in SAFE:
+        abort(401, "Sign in first.")
+    return redirect(f"/sign-in?next={request.path}", 303)
+
+
+def _token_holds() -> bool:
+    given = request.form.get("token", "")
+    if g.visitor is None and not request.cookies.get(cookie_name("page")):
+        return False
+    return hmac.compare_digest(given.encode(), form_token().encode())
+
+
+def _is_own_origin() -> bool:
+    """Whether a change comes from our own page. A page under ``no-referrer`` sends ``Origin: null`` with a form; then
+    the browser's own word (Sec-Fetch-Site) decides where it gives one, and the token in any case."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None and site not in {"same-origin", "none"}:
+        return False
+    origin = request.headers.get("Origin")
+    if origin in {None, "null"}:
+        return True
+    ours = {f"{request.scheme}://{request.host}"}
+    if public := house_of().app.settings.public_url:
+        parts = urlsplit(public)
+        ours.add(f"{parts.scheme}://{parts.netloc}")
+    return origin in ours
+
+
+def _host(host: str) -> str:
+    name = urlsplit(f"//{host}").hostname
+    return (name or "").casefold().rstrip(".")
+
+
+# ── after ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _finish(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", "no-store")
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    if g.get("nonce"):
+        set_cookie(response, "page", g.nonce)
+    return response
+
+
+_SENTENCES = {
+    400: ("That could not be read", "Go back, and try once more."),
+    401: ("Please sign in", "Sign in first, then try again."),
+    403: ("This is not allowed", ""),
+    404: ("There is nothing here", "Perhaps the address was cut off. Copy the whole of it, or go to the first page."),
+    405: ("This works only by a button", "Open the page, and press its button."),
+    410: ("This is over", ""),
+    413: ("That is too long", "Please shorten it: a note may have 2,000 characters."),
+    421: ("Wrong address", "Earshot does not answer under this name. Set [web] public_url to the one in use."),
+    429: ("Too many tries", "Please wait a while. If it is urgent, ring the CEO or the Chair."),
+}  # fmt: skip
+
+
+def _say_error(error: HTTPException) -> Any:
+    if error.response is not None:
+        return error.response
+    status = error.code or 500
+    if status >= 500:
+        return _say_fault(error)
+    title, hint = _SENTENCES.get(status, ("That did not work", "Go back, and try once more."))
+    standard = type(error).description or ""
+    own = error.description if error.description and error.description != standard else ""
+    return _answer(status, title, own or hint)
+
+
+def _say_refusal(error: Exception) -> BaseResponse:
+    return _answer(409, "This was not done", str(error))
+
+
+def _say_fault(error: Exception) -> BaseResponse:
+    log.error("a page failed", extra={"page": request.endpoint, "error": type(error).__name__})
+    return _answer(
+        500,
+        "Something went wrong on our side",
+        "Nothing was changed. Try again; if it is urgent, ring the CEO or the Chair, or use the command line.",
+    )
+
+
+def _answer(status: int, title: str, line: str) -> BaseResponse:
+    if request.path.startswith("/api/") or request.path.endswith(".json"):
+        response: BaseResponse = jsonify({"error": title, "what": line})
+        response.status_code = status
+        return response
+    return say(title, line, status=status)

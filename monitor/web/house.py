@@ -1,0 +1,94 @@
+"""What the pages know of the house: the app, its clock, and how often somebody may ask."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar, cast
+from urllib.parse import urlsplit
+
+from flask import Flask, current_app
+from sqlalchemy.orm import Session
+
+from alerts.model import Recipient
+from monitor.app import App
+
+T = TypeVar("T")
+
+
+class Limiter:
+    """Counts what happened lately by key, in memory: one process serves all pages. Safe between threads."""
+
+    def __init__(self, most_keys: int = 10_000) -> None:
+        self._most = most_keys
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[str, deque[datetime]] = OrderedDict()
+
+    def allows(self, key: str, at_most: int, per: timedelta, now: datetime) -> bool:
+        """Whether this one more fits within ``at_most`` in ``per``; counts it when it does."""
+        with self._lock:
+            times = self._seen.setdefault(key, deque())
+            self._seen.move_to_end(key)
+            while times and times[0] <= now - per:
+                times.popleft()
+            if len(times) >= at_most:
+                return False
+            times.append(now)
+            while len(self._seen) > self._most:
+                self._seen.popitem(last=False)
+            return True
+
+
+@dataclass(slots=True)
+class House:
+    """The app as the pages see it."""
+
+    app: App
+    limiter: Limiter = field(default_factory=Limiter)
+    hosts: frozenset[str] = frozenset()
+
+    @property
+    def now(self) -> datetime:
+        """The time of the house, aware UTC."""
+        return self.app.clock()
+
+    def change(self, work: Callable[[Session], T]) -> T:
+        """Do ``work`` in one transaction that may change something."""
+        return self.app.database.in_transaction(work)
+
+    def everyone(self) -> tuple[Recipient, ...]:
+        """All people of the settings with an account, the leaders first; each address once."""
+        people = self.app.settings.people
+        named = [*self.app.people.values(), *(p.recipient("poster") for p in people.poster)]
+        named += [p.recipient("staff") for p in people.staff]
+        first: dict[str, Recipient] = {}
+        for person in named:
+            first.setdefault(person.email.casefold(), person)
+        return tuple(first.values())
+
+    def person_mark(self, person: Recipient) -> str:
+        """What stands for a person in links and sessions; it tells nothing of them."""
+        return self.app.keys.digest("person", person.role, person.email.casefold())[:20]
+
+    def person_of(self, mark: str) -> Recipient | None:
+        """The person of a mark; None once they have left the settings."""
+        return next((p for p in self.everyone() if self.person_mark(p) == mark), None)
+
+
+def keep(flask: Flask, app: App) -> None:
+    """Give the pages their house."""
+    web = app.settings.web
+    public = urlsplit(web.public_url).hostname if web.public_url else None
+    bound = web.bind.rpartition(":")[0].strip("[]")
+    names = {"localhost", "127.0.0.1", "::1", *([public] if public else [])}
+    if bound not in {"0.0.0.0", "::", ""}:  # noqa: S104
+        names.add(bound)
+    flask.extensions["earshot"] = House(app, hosts=frozenset(name.casefold() for name in names))
+
+
+def house_of(flask: Flask | None = None) -> House:
+    """The house of the pages being served."""
+    return cast(House, (flask or current_app).extensions["earshot"])

@@ -1,0 +1,460 @@
+"""What a link in a mail opens. Looking never changes anything: a button does, once, in the browser that was shown it
+(settled questions, 5; reliability notes, 3.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import Blueprint, Response, abort, make_response, render_template, request
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as BaseResponse
+
+from alerts.model import MailKind, Recipient, Severity
+from alerts.takeover import State, Takeover
+from monitor import actions, takeovers
+from monitor.actions import DECIDERS, Actor, NotAllowed
+from monitor.links import LinkExpired, LinkInvalid, Purpose, Ticket, use_up, was_used
+from monitor.outbox import ROLE_WORDS, note
+from monitor.store.tables import IncidentRow, MentionRow
+from monitor.web import door, tell
+from monitor.web.guard import PUBLIC, open_to, page_nonce, proves_itself, say
+from monitor.web.house import House, house_of
+from monitor.web.incident_view import may_see, view_of
+
+pages = Blueprint("mailed", __name__)
+
+DOES: dict[Purpose, tuple[str, ...]] = {
+    Purpose.SEE: ("acknowledge",),
+    Purpose.ACKNOWLEDGE: ("acknowledge",),
+    Purpose.CALM: ("calm", "acknowledge"),
+    Purpose.TAKEOVER: ("takeover", "acknowledge"),
+    Purpose.UNDO: ("undo",),
+    Purpose.CONFIRM: ("confirm",),
+    Purpose.END: ("end",),
+    Purpose.ALLOW: ("allow",),
+}
+"""What each link lets its holder do, the main thing first. Only the mildest is shared: a forwarded link that lets
+somebody look must not let them begin a takeover."""
+
+FRESH_EVERY = timedelta(minutes=10)
+"""A fresh link is sent at most this often for one old link."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A link that holds: its token, what it says, and the person it was mailed to."""
+
+    house: House
+    token: str
+    ticket: Ticket
+    person: Recipient
+    expired: bool = False
+
+    @property
+    def actor(self) -> Actor:
+        """As the decision log knows them."""
+        return Actor(self.person.role, self.person.name)
+
+    def button(self, action: str, *, reason: str = "") -> str:
+        """The token of a button on this page, bound to the link, the action, the reason and the browser."""
+        return self.house.app.links.page_token(self.ticket, action, self.house.now, bound=f"{page_nonce()}\x00{reason}")
+
+    def holds(self, action: str, *, reason: str = "") -> bool:
+        """Whether the button that was pressed is ours, for this action, reason and browser."""
+        bound = f"{page_nonce()}\x00{reason}"
+        given = request.form.get("page", "")
+        return self.house.app.links.page_holds(given, self.ticket, action, self.house.now, bound=bound)
+
+
+@pages.get("/a/<token>")
+@open_to(PUBLIC)
+def look(token: str) -> BaseResponse:
+    """The page of a link. Changes nothing."""
+    opened = _open(token)
+    if opened is None:
+        return _not_ours()
+    if opened.ticket.purpose is Purpose.SIGN_IN:
+        return door.offer(opened.token, opened.ticket, opened.button("sign-in"), expired=opened.expired)
+    if opened.ticket.purpose is Purpose.TIP:
+        return tell.offer(f"/a/{token}", opened.button("tell"))
+    if opened.expired:
+        return _too_old(opened)
+    match opened.ticket.purpose:
+        case Purpose.SEE | Purpose.ACKNOWLEDGE | Purpose.CALM | Purpose.TAKEOVER:
+            return _incident_page(opened)
+        case Purpose.UNDO | Purpose.CONFIRM | Purpose.END:
+            return _takeover_page(opened)
+        case _:
+            return _breach_page(opened)
+
+
+@pages.post("/a/<token>")
+@open_to(PUBLIC)
+@proves_itself
+def press(token: str) -> BaseResponse:
+    """A button was pressed."""
+    opened = _open(token)
+    if opened is None:
+        return _not_ours()
+    action = request.form.get("do", "")
+    if opened.ticket.purpose is Purpose.TIP and action == "tell":
+        return tell.receive(opened.house, by="", holds=opened.holds("tell"), again=f"/a/{token}")
+    if opened.ticket.purpose is Purpose.SIGN_IN and action == "sign-in":
+        return door.enter(opened.house, opened.ticket, holds=opened.holds("sign-in"), expired=opened.expired)
+    if action == "fresh":
+        return _send_fresh(opened)
+    if opened.expired:
+        return _too_old(opened)
+    wanted = "takeover" if action == "begin" else action
+    if wanted not in DOES.get(opened.ticket.purpose, ()):
+        abort(403, "This link is for something else. Use the button in the mail that is for this.")
+    if action == "takeover":
+        return _ask_again(opened)
+    return _do(opened, action)
+
+
+# ── opening ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _open(token: str) -> Opened | None:
+    house = house_of()
+    expired = False
+    try:
+        ticket = house.app.links.read(token, house.now)
+    except LinkExpired as error:
+        ticket, expired = error.ticket, True
+    except LinkInvalid:
+        return None
+    if ticket.purpose in {Purpose.TIP, Purpose.SIGN_IN}:
+        return Opened(house, token, ticket, Recipient("staff", "Somebody", ""), expired)
+    person = house.app.people.get(ticket.role)
+    return None if person is None else Opened(house, token, ticket, person, expired)
+
+
+def _not_ours() -> Response:
+    return say(
+        "This link does not work",
+        "It is not one of ours, or it was cut off on its way. Open the mail again and press the button there.",
+        "If it is urgent: the command line on the server, or a telephone call, always works.",
+        status=404,
+    )
+
+
+def _too_old(opened: Opened) -> Response:
+    return _offer_fresh(
+        opened, "This link is too old", "A link works only for a while, so that an old mail can do no harm."
+    )
+
+
+def _offer_fresh(opened: Opened, title: str, why: str) -> Response:
+    whose = ROLE_WORDS.get(opened.person.role, opened.person.role)
+    page = render_template(
+        "fresh.html", title=title, why=why, whose=whose, action=f"/a/{opened.token}", page=opened.button("fresh")
+    )
+    return make_response(page, 410)
+
+
+def _send_fresh(opened: Opened) -> Response:
+    _must_hold(opened, "fresh")
+    house, ticket, now = opened.house, opened.ticket, opened.house.now
+    if ticket.purpose not in DOES:
+        abort(403)
+    step = int(now.timestamp() // FRESH_EVERY.total_seconds())
+
+    def work(session: Session) -> None:
+        person = house.app.desk.person(session, opened.person.role) or opened.person
+        about = session.get(IncidentRow, ticket.subject)
+        house.app.desk.owe(
+            session,
+            "fresh_link",
+            MailKind.TAKEOVER if ticket.purpose in _ABOUT_TAKEOVER else MailKind.ALERT,
+            person,
+            now,
+            key=f"{ticket.id}:{step}",
+            severity=Severity(about.severity) if about is not None else Severity.ALERT,
+            facts={"purpose": ticket.purpose.value, "subject": ticket.subject},
+        )
+
+    house.change(work)
+    whose = ROLE_WORDS.get(opened.person.role, opened.person.role)
+    return say("A fresh link is on its way", f"It goes to the address of the {whose}, within a minute.")
+
+
+_ABOUT_TAKEOVER = {Purpose.TAKEOVER, Purpose.UNDO, Purpose.CONFIRM, Purpose.END}
+
+
+# ── looking ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _incident_page(opened: Opened) -> BaseResponse:
+    house, ticket = opened.house, opened.ticket
+    with house.app.database.read() as session:
+        row = session.get(IncidentRow, ticket.subject)
+        if row is None:
+            return say("This is no longer kept", "The incident was forgotten, as our own limits ask.", status=410)
+        if not may_see(row, ticket.role):
+            return _names_her()
+        used = tuple(action for action in DOES[ticket.purpose] if was_used(session, ticket, action))
+        view = view_of(session, house, row, role=ticket.role, signed_in=False)
+    main = DOES[ticket.purpose][0]
+    if main in used and main == "takeover":
+        return _offer_fresh(opened, "This link was used before", _used_words(view.takeover))
+    offers = _offers(opened, view, used)
+    return make_response(
+        render_template(
+            "incident.html", incident=view, offers=offers, used=main in used, action=f"/a/{opened.token}",
+            reason=_default_reason(view.headline, view.id), who=opened.person, signed_in=False,
+        )
+    )  # fmt: skip
+
+
+def _offers(opened: Opened, view: object, used: tuple[str, ...]) -> dict[str, str]:
+    """The buttons that this page has, by action, with their tokens."""
+    from monitor.web.incident_view import IncidentView
+
+    assert isinstance(view, IncidentView)
+    decides = opened.ticket.role in DECIDERS
+    fits = {
+        "acknowledge": view.is_open,
+        "calm": not view.is_closed and decides,
+        "takeover": not view.takeover.is_active and decides,
+    }
+    return {
+        action: opened.button(action) for action in DOES[opened.ticket.purpose] if fits[action] and action not in used
+    }
+
+
+def _default_reason(headline: str, incident: str) -> str:
+    return f"{headline} (incident {incident})"
+
+
+def _names_her() -> Response:
+    return say(
+        "The Chair looks after this one",
+        "This incident names you, so the Chair of trustees decides about it. That protects you as well.",
+        status=403,
+    )
+
+
+def _used_words(takeover: Takeover) -> str:
+    if takeover.is_active:
+        return "Takeover has begun and is still on. You need not do anything here."
+    return "A link begins a takeover only once. If you need to begin one again, have a fresh link sent."
+
+
+def _takeover_page(opened: Opened) -> BaseResponse:
+    house, ticket = opened.house, opened.ticket
+    main = DOES[ticket.purpose][0]
+    with house.app.database.read() as session:
+        takeover = takeovers.current(session)
+        used = was_used(session, ticket, main)
+    if used:
+        return _offer_fresh(opened, "This link was used before", "It works only once.")
+    if not _is_about(ticket, takeover):
+        return say("That takeover is over", "People may publish again; there is nothing left to do.", status=410)
+    if ticket.purpose is Purpose.CONFIRM and not takeover.is_unattended:
+        return say("It is confirmed already", "The takeover stands on a person's word and lasts until it is ended.")
+    return make_response(
+        render_template(
+            "takeover_link.html", takeover=takeover, do=main, action=f"/a/{opened.token}", page=opened.button(main),
+            holder=ROLE_WORDS.get(takeover.holder, takeover.holder), reason=_REASONS[ticket.purpose],
+        )
+    )  # fmt: skip
+
+
+_REASONS = {Purpose.UNDO: "Begun by mistake", Purpose.END: "The matter is dealt with", Purpose.CONFIRM: ""}
+
+
+def _is_about(ticket: Ticket, takeover: Takeover) -> bool:
+    """Whether the takeover that a link is about still runs; its subject is the moment at which it began."""
+    running = takeover.state in {State.ACTIVE, State.STANDING_DOWN}
+    begun = takeover.since.isoformat() if takeover.since else ""
+    return running and (ticket.subject in {"", begun} or takeover.state is State.STANDING_DOWN)
+
+
+def _breach_page(opened: Opened) -> BaseResponse:
+    house, ticket = opened.house, opened.ticket
+    with house.app.database.read() as session:
+        row = session.get(MentionRow, int(ticket.subject)) if ticket.subject.isdigit() else None
+        used = was_used(session, ticket, "allow")
+    if row is None:
+        return say("This post is no longer kept", "There is nothing left to do.", status=410)
+    if used or row.allowed_at is not None:
+        return say("Noted already", "This post of ours is marked as in order.")
+    return make_response(
+        render_template("breach.html", post=row, action=f"/a/{opened.token}", page=opened.button("allow"))
+    )
+
+
+# ── doing ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _must_hold(opened: Opened, action: str, *, reason: str = "") -> None:
+    if not opened.holds(action, reason=reason):
+        abort(403, "This page was open for too long, or in another browser. Open the link in the mail again.")
+
+
+def _reason() -> str:
+    return actions.own_words(request.form.get("reason", ""))
+
+
+def _ask_again(opened: Opened) -> BaseResponse:
+    """The second press: show what will happen, and ask. Nothing has changed yet."""
+    _must_hold(opened, "takeover")
+    reason = _reason()
+    if not reason:
+        abort(400, "Please say in a few words why. Go back, and write it into the box.")
+    with opened.house.app.database.read() as session:
+        row = session.get(IncidentRow, opened.ticket.subject)
+        takeover = takeovers.current(session)
+        if was_used(session, opened.ticket, "takeover"):
+            return _offer_fresh(opened, "This link was used before", _used_words(takeover))
+    _may_begin(opened, row)
+    return make_response(
+        render_template(
+            "confirm.html", reason=reason, action=f"/a/{opened.token}", page=opened.button("begin", reason=reason),
+            posters=len(opened.house.app.desk.posters), drill=row is not None and row.drill,
+        )
+    )  # fmt: skip
+
+
+def _may_begin(opened: Opened, row: IncidentRow | None) -> None:
+    if opened.ticket.role not in DECIDERS:
+        raise NotAllowed("Only the CEO or the Chair begins a takeover.")
+    if row is not None and not may_see(row, opened.ticket.role):
+        raise NotAllowed("This incident names the CEO, so the Chair decides about it.")
+
+
+Done = tuple[str, str]
+Work = Callable[[Session, Opened, str, datetime], Done]
+
+
+def _do(opened: Opened, action: str) -> BaseResponse:
+    reason = _reason()
+    _must_hold(opened, action, reason=reason if action == "begin" else "")
+    now = opened.house.now
+    name = "takeover" if action == "begin" else action
+
+    def work(session: Session) -> Done | None:
+        if not use_up(session, opened.ticket, name, now):
+            return None
+        return WORKS[action](session, opened, reason, now)
+
+    done = opened.house.change(work)
+    if done is None:
+        if action == "begin":
+            with opened.house.app.database.read() as session:
+                words = _used_words(takeovers.current(session))
+            return _offer_fresh(opened, "This link was used before", words)
+        return say(
+            "This was done before", "The link works only once, and it was used. Nothing was changed now.", status=410
+        )
+    title, line = done
+    return say(title, line, links=_onward(opened, action))
+
+
+def _onward(opened: Opened, action: str) -> dict[str, str]:
+    links = {"May we post? The page for everybody": "/publishing"} if action in _CHANGES_TAKEOVER else {}
+    if opened.ticket.purpose in {Purpose.SEE, Purpose.ACKNOWLEDGE, Purpose.CALM, Purpose.TAKEOVER}:
+        links = {"Open the incident (asks you to sign in)": f"/incidents/{opened.ticket.subject}", **links}
+    return links
+
+
+_CHANGES_TAKEOVER = {"begin", "undo", "end", "confirm"}
+
+
+def _acknowledge(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
+    if actions.acknowledge(session, opened.ticket.subject, opened.actor, now):
+        return "Thank you, you have it", "Everybody can see that you take care of it. The reminders stop."
+    return "It was acknowledged already", "The reminders have stopped. Nothing more is needed here."
+
+
+def _calm(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
+    _deciders_only(opened)
+    match actions.calm(session, opened.house.app.desk, opened.ticket.subject, opened.actor, reason, now):
+        case "closed":
+            return "Closed: not a problem", "Earshot learns from this. It tells you again only if it is said anew."
+        case "quiet":
+            return (
+                "Noted: not a problem",
+                "The reminders stop. A matter as grave as this stays open, and the Chair is told.",
+            )
+        case _:
+            return "It is closed already", "Nothing more is needed here."
+
+
+def _begin(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
+    row = session.get(IncidentRow, opened.ticket.subject)
+    _may_begin(opened, row)
+    if row is not None and row.drill:
+        note(session, row.id, now, str(opened.actor), f"DRILL: takeover would have begun: {reason}")
+        return "DRILL: takeover would have begun now", "This was a rehearsal. Nothing was locked, and nobody was told."
+    begun = takeovers.begin(
+        session, opened.house.app.desk, by=str(opened.actor), reason=reason, now=now, role=opened.ticket.role,
+        incident=row.id if row is not None else "",
+    )  # fmt: skip
+    if row is not None:
+        actions.acknowledge(session, row.id, opened.actor, now)
+    if not begun:
+        return "Takeover is on already", "Somebody began it before you. Nobody but the holder may publish."
+    return (
+        "Takeover has begun",
+        "Everybody who posts is being told now. The CEO and the Chair have a link in their mail that undoes it.",
+    )
+
+
+def _undo(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
+    return _end_it(session, opened, reason or "Undone", now)
+
+
+def _end(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
+    if not reason:
+        raise NotAllowed("Please say in a few words why it ends.")
+    return _end_it(session, opened, reason, now)
+
+
+def _end_it(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
+    _deciders_only(opened)
+    if not _is_about(opened.ticket, takeovers.current(session)):
+        return "That takeover is over already", "People may publish again."
+    takeovers.end(session, opened.house.app.desk, by=str(opened.actor), reason=reason, now=now)
+    return (
+        "Takeover has ended",
+        "Everybody is being told that they may post again. A report of what our channels did follows.",
+    )
+
+
+def _confirm(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
+    _deciders_only(opened)
+    if not _is_about(opened.ticket, takeovers.current(session)):
+        return "That takeover is over", "There is nothing left to confirm."
+    takeovers.confirm(session, by=str(opened.actor), now=now)
+    return "Confirmed", "The takeover now stands on your word. It lasts until one of you ends it."
+
+
+def _allow(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
+    _deciders_only(opened)
+    row = session.get(MentionRow, int(opened.ticket.subject)) if opened.ticket.subject.isdigit() else None
+    if row is None:
+        return "This post is no longer kept", "There is nothing left to do."
+    row.allowed_at = now
+    return "Noted: the post was in order", "The report will list it as allowed."
+
+
+def _deciders_only(opened: Opened) -> None:
+    if opened.ticket.role not in DECIDERS:
+        raise NotAllowed("Only the CEO or the Chair does this.")
+
+
+WORKS: dict[str, Work] = {
+    "acknowledge": _acknowledge,
+    "calm": _calm,
+    "begin": _begin,
+    "undo": _undo,
+    "end": _end,
+    "confirm": _confirm,
+    "allow": _allow,
+}

@@ -1,0 +1,48 @@
+"""The first page: what is happening, what has been done, what to do next."""
+
+from __future__ import annotations
+
+from flask import Blueprint, make_response, render_template
+from sqlalchemy import select
+from werkzeug.wrappers import Response as BaseResponse
+
+from alerts.model import Severity
+from monitor import hearing, takeovers
+from monitor.model import IncidentState
+from monitor.notices import headline_of
+from monitor.outbox import ROLE_WORDS
+from monitor.store.tables import IncidentRow
+from monitor.web.guard import ALL, open_to
+from monitor.web.house import house_of
+from monitor.web.incident_view import may_see
+from monitor.web.visitor import visitor
+
+pages = Blueprint("now", __name__)
+
+
+@pages.get("/")
+@open_to(ALL)
+def look() -> BaseResponse:
+    """Now."""
+    house, who = house_of(), visitor()
+    app, now = house.app, house.now
+    with app.database.read() as session:
+        rows = session.scalars(
+            select(IncidentRow)
+            .where(IncidentRow.state != IncidentState.CLOSED.value, IncidentRow.severity >= int(Severity.ALERT))
+            .order_by(IncidentRow.severity.desc(), IncidentRow.state.desc(), IncidentRow.last_seen_at.desc())
+            .limit(30)
+        ).all()
+        takeover = takeovers.current(session)
+        coverage = hearing.coverage_lines(session, now, app.settings.zone)
+    incidents = [
+        (row, headline_of(row, app.cards.for_category(row.category, row.source)))
+        for row in rows
+        if may_see(row, who.role) and not row.history
+    ]
+    return make_response(
+        render_template(
+            "now.html", incidents=incidents, takeover=takeover, coverage_lines=coverage, who=who,
+            holder=ROLE_WORDS.get(takeover.holder, takeover.holder),
+        )
+    )  # fmt: skip

@@ -1,0 +1,160 @@
+""" "May I post?" for people and for tools, and whether Earshot itself is well."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from typing import Any
+
+from flask import Blueprint, Response, g, jsonify, make_response, render_template
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.wrappers import Response as BaseResponse
+
+from alerts.takeover import State, Takeover
+from monitor import hearing, takeovers
+from monitor.outbox import ROLE_WORDS
+from monitor.store.tables import LeaseRow, PlatformRow, ProgressRow
+from monitor.web.guard import PUBLIC, open_to
+from monitor.web.house import House, house_of
+from monitor.web.words import colours
+
+pages = Blueprint("publishing", __name__)
+
+LOCKED = 423
+
+STALE = timedelta(seconds=90)
+"""The watch loop writes its progress every 15 seconds; after this long it stands still."""
+
+OLDEST_ALERT = timedelta(minutes=10)
+
+
+@pages.get("/publishing")
+@open_to(PUBLIC)
+def may_post() -> Response:
+    """The answer, big enough to read across a room."""
+    house = house_of()
+    with house.app.database.read() as session:
+        takeover = takeovers.current(session)
+    holder = house.app.people.get(takeover.holder)
+    page = render_template(
+        "publishing.html",
+        takeover=takeover,
+        standing_down=takeover.state is State.STANDING_DOWN,
+        holder=ROLE_WORDS.get(takeover.holder, takeover.holder),
+        holder_name=holder.name if holder is not None and g.visitor is not None else "",
+        now=house.now,
+    )
+    return make_response(page, LOCKED if takeover.is_active else 200)
+
+
+@pages.get("/publishing.json")
+@open_to(PUBLIC)
+def may_post_json() -> Response:
+    """The same for tools."""
+    house = house_of()
+    with house.app.database.read() as session:
+        takeover = takeovers.current(session)
+    response = jsonify(publishing_json(house, takeover))
+    response.status_code = LOCKED if takeover.is_active else 200
+    return response
+
+
+def publishing_json(house: House, takeover: Takeover) -> dict[str, Any]:
+    """What a tool may know without a sign-in: roles, no names; the reason stays inside."""
+    running = takeover.state in {State.ACTIVE, State.STANDING_DOWN}
+    return {
+        "may_post": not takeover.is_active,
+        "state": takeover.state.value,
+        "since": _stamp(takeover.since) if running else None,
+        "holder": takeover.holder if takeover.is_active else None,
+        "may_post_meanwhile": list(takeover.allowed_platforms) if takeover.is_active else [],
+        "something_stays_on_hold": bool(takeover.on_hold),
+        "ends_at": _stamp(takeover.ends_at),
+        "contact": f"Questions and press calls go to the {ROLE_WORDS.get(takeover.holder, 'CEO')}.",
+        "checked_at": _stamp(house.now),
+    }
+
+
+@pages.get("/health")
+@open_to(PUBLIC)
+def health() -> Response:
+    """Whether the service does its work: 200, or 503 when alerts may not be reaching anybody."""
+    house = house_of()
+    try:
+        body, well = health_json(house)
+    except SQLAlchemyError as error:
+        body, well = {"status": "unwell", "problems": [f"the database does not answer ({type(error).__name__})"]}, False
+    response = jsonify(body)
+    response.status_code = 200 if well else 503
+    return response
+
+
+def health_json(house: House) -> tuple[dict[str, Any], bool]:
+    """The state of the service without anything of a person, and whether it is well enough to be trusted."""
+    app, now = house.app, house.now
+    waiting, oldest = app.dispatcher.waiting()
+    with app.database.read() as session:
+        rows = session.scalars(select(PlatformRow).where(PlatformRow.in_use.is_(True)).order_by(PlatformRow.name)).all()
+        progress = {row.loop: row.at for row in session.scalars(select(ProgressRow))}
+        lease = session.get(LeaseRow, "daemon")
+        takeover = takeovers.current(session)
+    problems: list[str] = []
+    watched = progress.get("watch")
+    if watched is None or now - watched > STALE:
+        problems.append("the watch loop makes no progress")
+    if lease is None or lease.until < now:
+        problems.append("no daemon holds the lease")
+    if oldest is not None and now - oldest > OLDEST_ALERT:
+        problems.append("alerts wait for more than ten minutes")
+    platforms = {row.name: _platform(row, app.limits, now) for row in rows}
+    deaf = sorted(name for name, entry in platforms.items() if entry["deaf"])
+    status = "unwell" if problems else "deaf" if deaf else "ok"
+    body = {
+        "status": status,
+        "problems": problems,
+        "deaf": deaf,
+        "platforms": platforms,
+        "queue": {"waiting": waiting, "oldest_due_at": _stamp(oldest)},
+        "progress": {name: _stamp(at) for name, at in progress.items()},
+        "lease": {"until": _stamp(lease.until), "fence": lease.fence} if lease is not None else None,
+        "takeover": takeover.state.value,
+        "version": version("earshot"),
+        "time": _stamp(now),
+    }
+    return body, not problems
+
+
+def _platform(row: PlatformRow, limits: hearing.Limits, now: datetime) -> dict[str, Any]:
+    deaf = hearing.deafness(row, limits, now)
+    return {
+        "heard_until": _stamp(row.heard_until),
+        "polled_at": _stamp(row.polled_at),
+        "due_at": _stamp(row.due_at),
+        "deaf": deaf is not None,
+        "deaf_since": _stamp(deaf.since) if deaf else None,
+        "fault": row.error_class if row.failing_since else "",
+        "failures": row.failures,
+        "never_shows": list(row.never_shows),
+    }
+
+
+def _stamp(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment else None
+
+
+@pages.get("/static/<path:name>")
+@open_to(PUBLIC)
+def static_file(name: str) -> BaseResponse:
+    """The style sheet and the few lines of script; nothing comes from elsewhere."""
+    from flask import current_app, send_from_directory
+
+    folder = f"{current_app.root_path}/static"
+    if name == "earshot.css":
+        with open(f"{folder}/earshot.css", encoding="utf-8") as file:
+            response = make_response(colours() + file.read())
+        response.content_type = "text/css; charset=utf-8"
+    else:
+        response = make_response(send_from_directory(folder, name))
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    return response

@@ -1,0 +1,88 @@
+"""How the pages say things: times, platforms, levels; shared with the mails where there is a word for it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from importlib.metadata import version
+from urllib.parse import urlsplit
+
+from flask import Flask
+
+from alerts.looks import DARK, LIGHT, TONES
+from alerts.mail import defang
+from alerts.model import Severity
+from monitor.clock import say_ago, say_duration, say_moment
+from monitor.excerpts import count
+from monitor.hearing import say_platform
+from monitor.outbox import ROLE_WORDS
+from monitor.web.house import house_of
+
+ALL = frozenset({"ceo", "chair", "operator", "poster", "staff"})
+
+MENU = (
+    ("/", "Now", ALL),
+    ("/publishing", "May we post?", ALL),
+    ("/tell", "Tell the CEO", ALL),
+)
+
+
+def teach(flask: Flask) -> None:
+    """Give the templates their filters."""
+    flask.jinja_env.filters.update(
+        ago=ago,
+        moment=moment,
+        platform=say_platform,
+        duration=say_duration,
+        level=level,
+        count=count,
+        role=lambda role: ROLE_WORDS.get(role, role),
+        category=category,
+        defang=defang,
+        safe_url=safe_url,
+    )
+    flask.jinja_env.globals.update(
+        house_name=lambda: house_of().app.settings.organisation.name,
+        version=version("earshot"),
+        menu=menu,
+    )
+
+
+def ago(when: datetime | None) -> str:
+    """``3 minutes ago (14:02)``."""
+    house = house_of()
+    return say_ago(when, house.now, house.app.settings.zone) if when else "never"
+
+
+def moment(when: datetime | None) -> str:
+    """``14:02`` today, the day and time otherwise."""
+    house = house_of()
+    return say_moment(when, house.app.settings.zone, now=house.now) if when else "never"
+
+
+def level(severity: int) -> str:
+    """The word of a severity: routine, watch, alert, crisis."""
+    return Severity(severity).level
+
+
+def category(name: str | None) -> str:
+    """A category as people write it."""
+    return (name or "other").replace("_", " ")
+
+
+def safe_url(url: str) -> str:
+    """An address that may be pressed: https or http only; anything else is none."""
+    parts = urlsplit(url)
+    return url if parts.scheme in {"https", "http"} and parts.hostname else ""
+
+
+def colours() -> str:
+    """The shared colours as custom properties, for the head of the style sheet."""
+    tones = "".join(f"--{name}:{value};" for name, value in TONES.items())
+    light = "".join(f"--{name}:{value};" for name, value in LIGHT.items())
+    dark = "".join(f"--{name}:{value};" for name, value in DARK.items())
+    return f":root{{color-scheme:light dark;{tones}{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
+
+
+def menu() -> tuple[tuple[str, str, frozenset[str]], ...]:
+    """The pages of the console: path, name, and who may open them."""
+    return MENU
