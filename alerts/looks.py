@@ -28,6 +28,3 @@ DARK = {
     "panel": "#1f242b",
     "link": "#8ab8f2",
 }
-
-LEVELS = {"crisis": "CRISIS", "alert": "ALERT", "watch": "WATCH", "routine": "ROUTINE"}
-"""The words of the levels, as banners say them."""

@@ -20,7 +20,6 @@ from markupsafe import Markup
 
 from alerts.looks import DARK, LIGHT, TONES
 from alerts.model import Bulletin, Letter, MailKind, Notice, Recipient, Severity
-from alerts.picture import weeks_picture
 
 log = logging.getLogger(__name__)
 
@@ -212,6 +211,8 @@ def _plain_digest(bulletin: Bulletin) -> list[str]:
 
 
 def _picture(bulletin: Bulletin) -> bytes | None:
+    from alerts.picture import weeks_picture  # Pillow is large, and needed once a week
+
     try:
         return weeks_picture(bulletin.weeks, bulletin.platforms) if bulletin.platforms else None
     except Exception as error:  # bulkhead: a picture is never worth a digest
