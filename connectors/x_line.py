@@ -118,9 +118,15 @@ class Line:
 
         usage, rest, window = _windows(headers, self._now)
         if 200 <= status < 300:
-            body = read_json("X", status, content, headers)
+            try:
+                body = read_json("X", status, content, headers)
+            except ConnectorError as error:
+                if content.lstrip()[:1] != b"{":
+                    error.spent = {}  # not X has answered, but something before it: X bills posts that it returns
+                raise
             if not isinstance(body, dict):
-                raise UnexpectedReply("X answered in a form that we do not know.", code="form", shape=shape_of(body))
+                what = "X answered in a form that we do not know."
+                raise UnexpectedReply(what, code="form", shape=shape_of(body), spent={})
             return Answer(body, usage, rest, window)
         body = _refused_body(status, content, headers)
         if status == 404 and isinstance(body.get("errors"), list):

@@ -260,7 +260,7 @@ class Poll:
     # one page
 
     def _page(self, name: str, user: str, others: list[str]) -> bool:
-        """Read one page; whether it was the last of its sweep."""
+        """Read one page; whether it was the last. A sweep that began in an earlier fetch is followed by a new one."""
         stream = self._place.streams[name]
         size = self._size(name, others)
         if not stream.began:
@@ -368,8 +368,9 @@ class Poll:
             raise UnexpectedReply("X gives the same page again and again.", code="same-page")
         if stream.token and not self._is_far_enough(name, stream, plausible):
             return False
+        is_fresh = stream.began == seconds(self._now)
         self._swept(name, stream)
-        return True
+        return is_fresh
 
     def _page_of(self, answer: Answer, size: int) -> tuple[list[Any], Mapping[str, Any]]:
         try:

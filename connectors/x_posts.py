@@ -206,7 +206,9 @@ def page_of(body: Mapping[str, Any]) -> tuple[list[Any], Mapping[str, Any]]:
     if isinstance(data, list) and data:
         return data, meta
     if data not in (None, []) or (data is None and not meta and not body.get("errors")):
-        raise UnexpectedReply("X answered in a form that we do not know.", code="form", shape=shape_of(dict(body)))
+        billed: dict[str, int] | None = {} if data is None else None
+        what = "X answered in a form that we do not know."
+        raise UnexpectedReply(what, code="form", shape=shape_of(dict(body)), spent=billed)
     if whole(meta.get("result_count")):
         raise UnexpectedReply("X says that there are posts but shows none.", code="none-shown", shape=shape_of(meta))
     if not meta and body.get("errors"):
@@ -233,7 +235,8 @@ def _only_errors(body: Mapping[str, Any]) -> ConnectorError:
             code=code,
             spent={},
         )
-    return UnexpectedReply("X answered with errors only.", code=code or "errors-only", shape=shape_of(dict(body)))
+    what = "X answered with errors only."
+    return UnexpectedReply(what, code=code or "errors-only", shape=shape_of(dict(body)), spent={})
 
 
 def told_of(body: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
