@@ -23,6 +23,8 @@ from connectors.errors import (
     Unreachable,
 )
 from connectors.linkedin import PLATFORM, LinkedInConnector, Settings
+from connectors.linkedin_line import next_start
+from connectors.linkedin_nouns import plain_text
 from connectors.model import Allowance, Author, Batch, Grant, Kind, Level, Mention
 from connectors.standins.linkedin import LinkedInStandIn, Token
 from connectors.standins.server import Reply, Server
@@ -449,6 +451,14 @@ def test_what_arrives_late_is_heard_all_the_same(house: House) -> None:
     assert [mention.text for mention in house.heard.values()] == ["Tessellate UK, held back"]
 
 
+def test_a_platform_whose_clock_is_ahead_of_ours_is_heard_at_once(house: House) -> None:
+    house.world.say("linkedin", Kind.MENTION, "Tessellate UK, from the future")
+
+    batch = house.poll(Allowance(NOW - timedelta(minutes=20), {"notifications": 1, "posts": 1, "comments": 1}))
+
+    assert [mention.text for mention in batch.mentions] == ["Tessellate UK, from the future"]
+
+
 def test_sixty_days_of_deafness_leave_a_gap_that_is_named(house: House) -> None:
     house.drain()
     house.later(days=90)
@@ -478,7 +488,7 @@ def test_sixty_days_of_deafness_leave_a_gap_that_is_named(house: House) -> None:
 def test_the_next_page_is_found_in_every_form_of_paging(
     paging: dict[str, Any], count: int, expected: int | None
 ) -> None:
-    assert linkedin._following({"paging": paging, "elements": [{}] * count}, 0) == expected
+    assert next_start({"paging": paging, "elements": [{}] * count}, 0) == expected
 
 
 # ── edits, deletions, wordings ──────────────────────────────────────────────────────────────────────
@@ -667,7 +677,7 @@ def test_a_comment_has_one_name_by_whatever_way_it_is_heard(house: House) -> Non
     ],
 )
 def test_little_text_is_read_as_people_see_it(little: str, plain: str) -> None:
-    assert linkedin._plain(little, escaped=True) == plain
+    assert plain_text(little, escaped=True) == plain
 
 
 def test_one_damaged_entry_does_not_drop_its_page(house: House) -> None:
