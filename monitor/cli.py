@@ -521,9 +521,14 @@ def config_example() -> None:
 def config_check(config: Path) -> None:
     """Check the settings and the rules without asking anybody. Exit 2 when something is wrong."""
     from monitor.app import rules_folder
+    from monitor.cards import CardsError, load_cards
     from monitor.scoring import check_rules
 
     settings = load_settings(config)
+    try:
+        load_cards()
+    except CardsError as error:
+        raise Stop(str(error), WRONG) from None
     problems = check_rules(rules_folder(settings))
     for problem in problems:
         click.echo(str(problem), err=True)

@@ -80,9 +80,16 @@ def takeover_begun(writer: Writer) -> Notice:
             writer.link(Purpose.UNDO, _key(writer), "Undo: end takeover now", main=not ends_at),
         ),
         without_links=_end_without_links(writer),
+        sections=_channels(writer),
         cards=(writer.house.cards.takeover, writer.house.cards.passwords),
         coverage=writer.coverage(),
     )
+
+
+def _channels(writer: Writer) -> tuple[Section, ...]:
+    """What is planned inside the platforms, channel by channel, where somebody looked."""
+    lines = tuple(" ".join(str(line).split()) for line in writer.facts.get("channels") or ())
+    return (Section("Posts planned inside the platforms", lines),) if lines else ()
 
 
 def _end_without_links(writer: Writer) -> str:
