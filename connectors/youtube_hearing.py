@@ -42,6 +42,8 @@ class YouTubeConnector:
     def examine(self, allowance: Allowance, /) -> tuple[Finding, ...]:
         """Whether the key works, the channel is there, its comments can be read, and what the quota buys."""
         meter = Meter(allowance)
+        if not meter.can(leaving=1):
+            return (Finding(Level.NOTE, "YouTube was not asked: the allowance is used up."),)
         try:
             findings = [*_examine_channel(self._api, self._settings, meter, allowance.now)]
         except Unreachable as error:

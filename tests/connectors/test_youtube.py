@@ -1259,6 +1259,13 @@ def test_the_doctor_says_what_to_do_about_a_wrong_channel_and_a_wrong_key(house:
     assert "api_key" in wrong_key.do
 
 
+def test_the_doctor_asks_nothing_without_an_allowance(house: House) -> None:
+    findings = house.connector().examine(house.allowance(units=1))
+
+    assert "not asked" in findings[0].what
+    assert house.server.log == []
+
+
 def test_a_title_that_the_description_repeats_is_not_said_twice() -> None:
     snippet = {"publishedAt": "2026-11-24T10:00:00Z", "title": "A very long…", "description": "A very long title"}
 
