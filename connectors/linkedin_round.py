@@ -76,6 +76,7 @@ class Round:
         self._urn = settings.organisation_urn
         self._take = Take()
         self._eye = Eye(api, self._urn, self._take, place)
+        self._hurried = allowance.hurried
         self._eager = allowance.hurried or settings.poll_every is not None or not place.settled
         self._share = shares(settings.daily_calls)
         self._worked: set[str] = set()
@@ -150,13 +151,13 @@ class Round:
     def _due(self, stream: str) -> int:
         """Calls of a stream that are due now. ``poll_every`` is the operator's word: then a whole day's are."""
         a_day = self._share[stream]
-        full = float(a_day) if self._settings.poll_every is not None else max(4.0, a_day / 8)
+        full = float(a_day) if self._settings.poll_every is not None else max(6.0, a_day / 8)
         kept = 0.0 if self._eager or stream == NOTIFICATIONS else full / 2
         return self._place.affords(stream, a_day, full, kept, self._at)
 
     def _is_early(self, stream: str, last: int | None) -> bool:
         """Whether a stream was read so lately that the next look would soon use up the day's calls in a hurry."""
-        if last is None or self._settings.poll_every is not None or not self._place.settled:
+        if last is None or self._settings.poll_every is not None or not self._hurried:
             return False
         return 0 <= self._at - last < length_ms(timedelta(days=1)) / self._share[stream] / 8
 

@@ -428,6 +428,15 @@ def test_a_takeover_that_polls_every_thirty_seconds_does_not_use_up_a_small_day(
     assert min(left.values()) > 0
 
 
+def test_a_person_who_polls_by_hand_hears_what_is_new_also_on_a_small_day(house: House) -> None:
+    for number in range(3):
+        post = house.own_post(f"Post {number}")
+        house.world.say("linkedin", Kind.MENTION, f"Tessellate UK {number}")
+        heard = {mention.text for mention in house.poll(daily_calls=100, poll_every=None).mentions}
+        house.later(seconds=5)
+        assert heard >= {post.text, f"Tessellate UK {number}"}
+
+
 def test_an_unchanged_page_costs_one_call_a_stream_and_tells_the_newest_own_post_again(house: House) -> None:
     post = house.own_post()
     house.comment("Hello", post)
