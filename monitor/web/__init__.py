@@ -4,7 +4,9 @@ needed, and safe behind a reverse proxy (reliability notes, 3.1).
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -55,24 +57,26 @@ def create_app(app: App) -> Flask:
 class Pages:
     """The running pages; ``port`` is the one really bound."""
 
-    def __init__(self, server: Any) -> None:
-        self._server = server
-        self.port = int(server.effective_port)
-        self._thread = threading.Thread(target=self._run, name="pages", daemon=True)
+    def __init__(self, server: Any, sockets: dict[int, Any]) -> None:
+        self._server, self._sockets = server, sockets
+        listening = getattr(server, "effective_listen", None)
+        self.port = int(listening[0][1] if listening else server.effective_port)
+        self._thread = threading.Thread(target=server.run, name="pages", daemon=True)
         self._thread.start()
 
-    def _run(self) -> None:
-        try:
-            self._server.run()
-        except OSError:
-            log.info("the pages have stopped")
-
     def close(self) -> None:
-        """Stop serving; requests under way are cut off after two seconds."""
-        self._server.close()
-        self._server.trigger.pull_trigger()
+        """Stop serving within two seconds; requests under way are cut off."""
+        trigger = next((s for s in list(self._sockets.values()) if hasattr(s, "pull_trigger")), None)
+        if trigger is not None:
+            trigger.pull_trigger(self._close_all)  # sockets are closed by the thread that watches them
         self._thread.join(timeout=2)
         self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=1)
+
+    def _close_all(self) -> None:
+        for watched in list(self._sockets.values()):
+            with contextlib.suppress(OSError):
+                watched.close()
+        self._sockets.clear()
 
 
 def start_web(app: App) -> Pages:
@@ -81,10 +85,11 @@ def start_web(app: App) -> Pages:
 
     host, _, port = app.settings.web.bind.rpartition(":")
     logging.getLogger("waitress").setLevel(logging.ERROR)
+    sockets: dict[int, Any] = {}
     server = create_server(
         create_app(app),
-        host=host.strip("[]"),
-        port=int(port),
+        map=sockets,
+        sockets=[_listen(host.strip("[]"), int(port))],
         threads=THREADS,
         ident=None,
         max_request_body_size=MAX_BODY,
@@ -93,4 +98,16 @@ def start_web(app: App) -> Pages:
         connection_limit=200,
         clear_untrusted_proxy_headers=not app.settings.web.trusted_proxies,
     )
-    return Pages(server)
+    return Pages(server, sockets)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.socket(family, kind, number)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError:
+        listening.close()
+        raise
+    return listening
