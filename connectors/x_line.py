@@ -285,11 +285,7 @@ def _reset(headers: Mapping[str, str], now: datetime) -> datetime | None:
 
 
 def is_wide(error: ConnectorError) -> bool:
-    """Whether ``error`` concerns all of X, so that it is idle to ask the other streams."""
-    return isinstance(error, Unreachable) or error.code in {
-        "unauthorized",
-        "credits-depleted",
-        "spend-cap",
-        "usage-cap",
-        "allowance",
-    }
+    """Whether ``error`` concerns all of X, so that it is idle to ask the other streams: the line, the token, money."""
+    if isinstance(error, Unreachable):
+        return not error.code.startswith("http-")
+    return error.code in {"unauthorized", "credits-depleted", "spend-cap", "usage-cap"}

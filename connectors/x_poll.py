@@ -180,7 +180,7 @@ class Poll:
         self._failures.append(error)
         self._faults[name] = Fault(name, error.what, error.do)
         stream.failing = stream.failing or seconds(self._now)
-        if isinstance(error, RateLimited):
+        if isinstance(error, RateLimited) and not is_wide(error):
             stream.rest = seconds(error.retry_at or self._now + timedelta(seconds=60))
 
     def _stopped(self) -> bool:

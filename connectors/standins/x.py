@@ -270,7 +270,8 @@ class XStandIn:
         matches = self._query(asked)
         page = asked.page(smallest=10, usual=10, token_names=("next_token", "pagination_token"), memory=MEMORY)
         newest = asked.now - self.index_lag
-        found = (v for v in self._versions() if v.post.posted_at <= newest and "retweets" not in v.post.extra)
+        found = (v for v in self._versions() if page.covers(v) and v.post.posted_at <= newest)
+        found = (v for v in found if "retweets" not in v.post.extra)
         return self._list(asked, page, (v for v in found if matches(self._seen(v))))
 
     def _counts(self, asked: _Asked) -> object:

@@ -6,7 +6,9 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
+_WORD = re.compile(r"\w+")
 FOUND_LINK = re.compile(r"https?://[^\s<>\"]+")
 
 Match = Callable[["Seen"], bool]
@@ -34,19 +36,20 @@ class Seen:
     replies: int = 0
     reposts: int = 0
 
-    def tokens(self) -> list[str]:
-        """The words of the text and of its links, as the index keeps them."""
-        return tokens_of(self.text)
+    def words(self) -> str:
+        """The words of the text, as the index keeps them: one blank before, between and after."""
+        return words_of(self.text)
 
 
 class QueryError(ValueError):
     """The query is refused. The message is worded as X does, with a position that counts from 1."""
 
 
-def tokens_of(text: str) -> list[str]:
-    """Words without case, accents and punctuation."""
+@lru_cache(maxsize=20_000)
+def words_of(text: str) -> str:
+    """Words without case, accents and punctuation, with one blank before, between and after."""
     bare = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
-    return re.findall(r"\w+", bare)
+    return f" {' '.join(_WORD.findall(bare))} "
 
 
 def parse(query: str) -> Match:
@@ -168,8 +171,8 @@ class _Reader:
             case "to":
                 return lambda post: bool(post.to[1]) and who in {post.to[0].casefold(), post.to[1]}
             case "url":
-                words = f" {' '.join(tokens_of(bare))} "
-                return lambda post: any(words in f" {' '.join(tokens_of(link))} " for link in post.links)
+                words = words_of(bare)
+                return lambda post: any(words in words_of(link) for link in post.links)
             case "is" if bare in _KINDS:
                 return _KINDS[bare]
             case "has" if bare in _PARTS:
@@ -190,8 +193,7 @@ class _Reader:
 
 
 def _phrase(text: str, token: _Token) -> Match:
-    words = tokens_of(text)
-    if not words:
+    wanted = words_of(text)
+    if not wanted.strip():
         raise QueryError(f"The clause `{text[:20]}` has no words (at position {token.position})")
-    wanted = f" {' '.join(words)} "
-    return lambda post: wanted in f" {' '.join(post.tokens())} "
+    return lambda post: wanted in post.words()

@@ -567,6 +567,21 @@ def test_what_was_heard_before_a_failure_is_kept_and_the_rest_comes_later(house:
     assert hit.id in house.hear()
 
 
+def test_a_search_that_is_out_of_order_does_not_hide_our_own_posts(house: House) -> None:
+    own = house.say("From us", "own_post")
+    house.server.trouble("html", path="search/recent", status=503)
+
+    assert own.id in {m.external_id for m in house.fetch().mentions}
+
+
+def test_when_the_money_ends_between_two_streams_it_is_asked_again_at_the_next_poll(house: House) -> None:
+    hit = house.say("Tessellate UK")
+    house.standin.refuse("credits_depleted", path="search/recent")
+    assert [f.stream for f in house.fetch().coverage.faults] == ["search"]
+
+    assert hit.id in house.hear()
+
+
 # ── the error catalogue ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -636,7 +651,7 @@ def test_each_odd_body_becomes_the_right_class_and_the_next_poll_hears_everythin
     house: House, reply: Reply, expected: type[ConnectorError]
 ) -> None:
     post = house.say("Tessellate UK")
-    house.server.trouble("reply", times=3, reply=reply)
+    house.server.trouble("reply", times=9, reply=reply)
 
     error = error_of(house)
 
