@@ -20,7 +20,7 @@ from monitor.escalation import Step, decide
 from monitor.incidents import absorb, find_home, matters
 from monitor.keys import Keys
 from monitor.model import Assessment, Category, Incident, IncidentState, Signal
-from monitor.outbox import Desk
+from monitor.outbox import Desk, note
 from monitor.scoring import Scorer
 from monitor.scoring.copies import copy_mark, is_copy
 from monitor.store import search
@@ -29,7 +29,6 @@ from monitor.store.tables import (
     ErasureRow,
     IncidentAccountRow,
     IncidentRow,
-    LogRow,
     MentionRow,
     QuarantineRow,
     TallyRow,
@@ -129,9 +128,8 @@ class Intake:
             return assessment
         return replace(assessment, sentiment=None)
 
-    @staticmethod
-    def _mark(mention: Mention) -> str:
-        return copy_mark(mention.text or "")
+    def _mark(self, mention: Mention) -> str:
+        return copy_mark(mention.text or "", self.keys.sign_key("copies"))
 
     # ── inside the one transaction ──────────────────────────────────────────────────────────────
 
@@ -305,9 +303,9 @@ class Intake:
         if row is None:
             row = IncidentRow(id=after.id, opened_at=after.opened_at, salt=secrets.token_hex(8))
             session.add(row)
-            session.add(LogRow(incident_id=after.id, at=now, who="Earshot", what=f"Opened as {after.severity.level}."))
+            note(session, after.id, now, "Earshot", f"Opened as {after.severity.level}.")
         elif before is not None and after.severity > before.severity:
-            session.add(LogRow(incident_id=after.id, at=now, who="Earshot", what=f"Raised to {after.severity.level}."))
+            note(session, after.id, now, "Earshot", f"Raised to {after.severity.level}.")
         write_incident(row, after)
         session.flush()
         accounts = self._count_account(session, row, mention)

@@ -37,6 +37,7 @@ class Lines:
     with_rule: float = 0.25
     calm: float = 0.06
     category: float = 0.4
+    beside: float = 0.5
     surely_crisis: float = 0.35
     raise_watch: Reach = Reach(50_000, 300, 5_000)
     raise_alert: Reach = Reach(150_000, 1_000, 20_000)
@@ -138,10 +139,9 @@ def _weighed(found: RuleResult, reading: Reading, lines: Lines) -> Severity:
 def _categories(found: RuleResult, reading: Reading, severity: Severity, lines: Lines) -> tuple[Category, ...]:
     if severity is Severity.ROUTINE:
         return ()
-    named = {category for category, belief in reading.categories.items() if belief >= lines.category}
+    from_belief = min(lines.category, lines.beside * max(reading.categories.values(), default=1.0))
+    named = {category for category, belief in reading.categories.items() if belief >= from_belief}
     named |= set(_of_level(found, severity))
-    if not named and reading.categories:
-        named = {max(reading.categories, key=lambda category: reading.categories[category])}
     return tuple(category for category in Category if category in named)
 
 

@@ -107,6 +107,8 @@ _RARE = 5
 """Words of each text under which it is looked up; the rarest of all texts together."""
 _CROWD = 60
 """A word that stands in more texts than this leads to too many candidates."""
+_SHARED = 0.25
+"""The share of words and pairs of words in common below which two texts are not compared at all."""
 _SAME = 84.0
 """rapidfuzz's ratio from which two texts are copies."""
 _CARRIED = 94.0
@@ -148,8 +150,10 @@ def _candidates(plain: Sequence[str], places: Sequence[int]) -> Iterator[tuple[i
         for key in rare[: 2 * _RARE]:
             for other in homes[key]:
                 pair = (min(place, other), max(place, other))
-                if other != place and pair not in told:
-                    told.add(pair)
+                if other == place or pair in told:
+                    continue
+                told.add(pair)
+                if len(found & keys[other]) >= _SHARED * min(len(found), len(keys[other])):
                     yield pair
 
 

@@ -65,6 +65,11 @@ class Scorer:
         self._us = _Us(organisation, lines.short_name)
         self._ceo = [_name_pattern(name) for name in ceo_names if name.strip()]
 
+    @property
+    def reader(self) -> Reader | None:
+        """The learned part in use, or None where posts are read by the rules alone."""
+        return self._reader
+
     def assess(self, mention: Mention) -> Assessment:
         """What we make of ``mention``."""
         return self.assess_many((mention,))[0]

@@ -1,0 +1,246 @@
+"""What the scorer makes of a post, by rules alone and with a reader."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import pytest
+from judging import by_rules, corpus_organisation, with_linear
+from makers import a_mention
+
+from alerts.model import Severity
+from connectors.model import Author, Kind, Mention, clean_text
+from monitor.model import Category
+from monitor.scoring import Harmless, Learnt, Reading, build_scorer
+from monitor.scoring.combine import Lines, RuleResult, combine, load_lines
+from monitor.scoring.copies import copy_mark
+from monitor.scoring.learned import Reader
+from monitor.scoring.vader import vader
+
+DISCLOSURE = "One of your volunteers keeps texting my daughter late at night, she is 13"
+
+
+class Unready:
+    """A reader that breaks on one text."""
+
+    name = "unready"
+
+    def read(self, posts: Sequence[Mention], names: Sequence[str]) -> list[Reading]:
+        if any(post.text == "poison" for post in posts):
+            raise RuntimeError
+        return [Reading((1.0, 0.0, 0.0, 0.0), {}) for _ in posts]
+
+
+def test_a_flatly_worded_disclosure_is_a_crisis_although_its_sentiment_is_nought():
+    found = by_rules().assess(a_mention("a member of staff messaged my daughter privately"))
+    assert found.severity is Severity.CRISIS
+    assert found.sentiment == 0.0
+    assert found.categories[0] is Category.SAFEGUARDING
+    signal = found.signals[0]
+    assert signal.clause == "6.5"
+    assert "messaged my daughter" in signal.words
+
+
+def test_campaign_words_are_routine_although_their_sentiment_is_dark():
+    found = by_rules().assess(a_mention("our new film about FGM and knife crime, hate and abuse"))
+    assert found.severity is Severity.ROUTINE
+    assert found.sentiment is not None
+    assert found.sentiment < -0.8
+
+
+def test_thanks_never_silence_what_joins_a_person_of_ours_to_a_child():
+    found = by_rules().assess(a_mention(f"★★★★★ Thank you all, brilliant! Only, {DISCLOSURE}"))
+    assert found.severity is Severity.CRISIS
+
+
+def test_a_mention_that_does_not_name_us_is_routine_and_a_comment_with_the_same_words_is_not():
+    text = "volunteers there keep texting my daughter late at night"
+    assert by_rules().assess(a_mention(text, kind=Kind.MENTION)).severity is Severity.ROUTINE
+    assert by_rules().assess(a_mention(text, kind=Kind.COMMENT)).severity is Severity.CRISIS
+
+
+@pytest.mark.parametrize(
+    "name", ["@TessellateUK", "Tessellate UK", "#TessellateUK", "tessellate-uk", "TUK", "T e s s e l l a t e UK"]
+)
+def test_every_name_of_ours_makes_a_mention_ours(name: str):
+    found = by_rules().assess(a_mention(f"{name}: {DISCLOSURE}", kind=Kind.MENTION))
+    assert found.severity is Severity.CRISIS
+
+
+@pytest.mark.parametrize("name", ["tuk-tuk", "Stukeley", "the Tessellates"])
+def test_a_word_that_only_looks_like_our_short_name_is_not_us(name: str):
+    assert by_rules().assess(a_mention(f"{name}: {DISCLOSURE}", kind=Kind.MENTION)).severity is Severity.ROUTINE
+
+
+@pytest.mark.parametrize(
+    "disguised",
+    [
+        "a member of staff m e s s a g e d my d a u g h t e r privately",
+        "a member of st4ff m3ssaged my d4ught3r privately",
+        "a member of stаff mеssаgеd my dаughtеr privаtеly",
+        "a mem\u200bber of sta\u200bff mess\u200baged my daugh\u200bter pri\u200bvately",
+        "A MEMBER OF STAFF MESSAGED MY DAUGHTER PRIVATELY",
+        "a member of staff 𝗺𝗲𝘀𝘀𝗮𝗴𝗲𝗱 my 𝗱𝗮𝘂𝗴𝗵𝘁𝗲𝗿 privately",
+        "a member of staff messagged my daugther privately",
+        "a member of staff messaaaaged my daughterrr privately",
+        "a member of staff m.e.s.s.a.g.e.d my daughter privately",
+        "a member of #staff #messaged my #daughter privately",
+    ],
+)
+def test_a_disguise_does_not_hide_a_disclosure(disguised: str):
+    assert by_rules().assess(a_mention(disguised)).severity is Severity.CRISIS
+
+
+def test_a_language_without_rules_is_named_as_not_judged_and_never_taken_for_harmless():
+    found = by_rules().assess(
+        a_mention("Die Gruppe hat meine Tochter heute nicht nach Hause gebracht und niemand antwortet")
+    )
+    assert found.judged is False
+    assert found.language == "unknown"
+
+
+@pytest.mark.parametrize("text", ["👏👏👏👏", "12345", "!!!"])
+def test_a_post_without_words_needs_no_language(text: str):
+    assert by_rules().assess(a_mention(text)).judged is True
+
+
+def test_a_post_whose_text_we_may_not_read_is_not_judged():
+    assert by_rules().assess(a_mention(None)).judged is False
+    assert by_rules().assess(a_mention(None, kind=Kind.OWN_POST)).judged is True
+
+
+def test_severe_posts_in_our_other_languages_are_found():
+    for text in (
+        "صديقة ابنتي عمرها تسع سنوات، حجزت جدتها السفر وقالت انها ستصبح طاهرة. ماذا أفعل؟",
+        "Trener pisze do mojej córki w nocy, córka ma 13 lat",
+        "Le bénévole a dit à ma fille de ne rien dire, elle était seule avec lui",
+    ):
+        found = by_rules().assess(a_mention(text))
+        assert found.severity is Severity.CRISIS, text
+        assert found.sentiment is None
+
+
+def test_reach_raises_an_allegation_and_a_small_reach_never_lowers_a_disclosure():
+    rumour = "EXPOSED: Tessellate UK secretly reports girls to social services. Share before it's deleted"
+    near = a_mention(rumour, kind=Kind.MENTION, likes=1, shares=0)
+    far = a_mention(rumour, kind=Kind.MENTION, likes=9000, shares=4100, author=Author(followers=900_000))
+    assert by_rules().assess(near).severity is Severity.ALERT
+    assert by_rules().assess(far).severity is Severity.CRISIS
+    assert by_rules().assess(a_mention(DISCLOSURE, author=Author(followers=0))).severity is Severity.CRISIS
+
+
+def test_our_own_posts_have_rules_of_their_own():
+    text = "Congratulations to our former chair, selected as the Green candidate! Vote for her in May"
+    assert Category.POLITICAL in by_rules().assess(a_mention(text, kind=Kind.OWN_POST)).categories
+    assert by_rules().assess(a_mention(text, kind=Kind.COMMENT)).severity < Severity.ALERT
+
+
+def test_a_question_thanks_and_the_name_of_the_ceo_are_noticed():
+    scorer = build_scorer(corpus_organisation(), model="rules", ceo_names=("Rowan Ashdown",))
+    assert scorer.assess(a_mention("Thank you! What time does it start?")).question
+    assert scorer.assess(a_mention("Thank you!")).thanks
+    assert scorer.assess(a_mention("rowan  ashdown knew about it")).names_ceo
+    assert not scorer.assess(a_mention("Rowan Ashdowner knew about it")).names_ceo
+
+
+def test_what_a_person_marked_harmless_is_quieter_with_the_reason_but_never_a_severe_one():
+    text = "I am making a formal complaint about the parking at your showcase last night, it was a disgrace"
+    severe = DISCLOSURE + " and I want to know who he is"
+    learnt = Learnt(harmless=(Harmless(copy_mark(text), "our neighbour, settled"), Harmless(copy_mark(severe), "no")))
+    scorer = build_scorer(corpus_organisation(), model="rules", feedback=learnt)
+    assert by_rules().assess(a_mention(text)).severity is Severity.ALERT
+    quieter = scorer.assess(a_mention(text))
+    assert quieter.severity is Severity.WATCH
+    assert "our neighbour, settled" in quieter.signals[-1].sentence
+    assert scorer.assess(a_mention(severe)).severity is Severity.CRISIS
+
+
+def test_one_poisonous_post_raises_only_for_itself():
+    scorer = build_scorer(corpus_organisation(), model="rules")
+    reader: Reader = Unready()
+    scorer = type(scorer)(corpus_organisation(), scorer._book, scorer._lines, reader=reader)
+    assert scorer.assess(a_mention("fine")).severity is Severity.ROUTINE
+    with pytest.raises(RuntimeError):
+        scorer.assess(a_mention("poison"))
+
+
+def test_judging_is_the_same_alone_and_in_company():
+    posts = [a_mention(text) for text in ("first", DISCLOSURE, "Great film!", "where is the hoodie from?")]
+    assert with_linear().assess_many(posts) == [with_linear().assess(post) for post in reversed(posts)][::-1]
+
+
+HOSTILE = {
+    "emoji": "😂" * 20_000,
+    "zalgo": "a" + "\u0301\u0316" * 64_000,
+    "one word": "a" * 128_000,
+    "spaced": "k i l l " * 4_000,
+    "dots": "a." * 10_000,
+    "bangs": "!" * 20_000 + "a",
+    "quotes": "'" * 20_000,
+    "leet": "4" * 20_000 + " k1ll" * 2_000,
+    "sentences": "your volunteer texts my daughter. " * 600,
+    "buts": "but " * 5_000,
+    "at signs": "@" * 20_000,
+    "hashtags": "#A" * 9_000,
+    "digits": "1 " * 9_000,
+    "mail": "a@" * 9_000 + ".",
+    "arabic marks": "ب\u064b\u064c" * 6_000,
+    "bidi": "\u202e\u2066" * 9_000 + "x",
+    "surrogate": "\ud800" * 9_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_hostile_post_takes_a_second(name: str):
+    post = a_mention(clean_text(HOSTILE[name]))
+    by_rules()
+    begin = time.process_time()
+    by_rules().assess(post)
+    assert time.process_time() - begin < 1.0
+
+
+def test_the_sentiment_shown_is_vaders_of_the_text_as_written():
+    text = "I LOVE this film!!! But the ending, not so much :("
+    assert by_rules().assess(a_mention(text)).sentiment == vader().compound(text)
+
+
+# ── how rules and the learned part are joined ──────────────────────────────────────────────────────
+
+ALARMED = Reading((0.02, 0.08, 0.3, 0.6), {Category.SAFEGUARDING: 0.9}, ("child left alone at the door",))
+WORRIED = Reading((0.2, 0.1, 0.6, 0.1), {Category.COMPLAINT: 0.8})
+CALM = Reading((0.98, 0.01, 0.01, 0.0), {})
+
+
+def test_a_sure_reader_raises_by_itself_and_says_what_the_post_is_like():
+    found = combine(RuleResult(), ALARMED, Lines())
+    assert found.severity is Severity.CRISIS
+    assert found.signals[-1].sentence == "Reads like: child left alone at the door."
+    assert combine(RuleResult(), WORRIED, Lines()).severity is Severity.ALERT
+
+
+def test_a_calm_reader_lowers_an_alert_but_never_what_a_firm_rule_claims():
+    alert = RuleResult(severity=Severity.ALERT, categories=(Category.COMPLAINT,))
+    firm = RuleResult(severity=Severity.CRISIS, firm=Severity.CRISIS, categories=(Category.SELF_HARM,))
+    assert combine(alert, CALM, Lines()).severity is Severity.WATCH
+    assert combine(firm, CALM, Lines()).severity is Severity.CRISIS
+
+
+def test_a_post_that_is_not_about_us_stays_routine_whatever_the_reader_says():
+    assert combine(RuleResult(addressed=False), ALARMED, Lines()).severity is Severity.ROUTINE
+
+
+def test_without_a_reader_the_rules_decide():
+    found = combine(RuleResult(severity=Severity.ALERT, categories=(Category.PRESS,)), None, Lines())
+    assert (found.severity, found.categories) == (Severity.ALERT, (Category.PRESS,))
+
+
+def test_an_alert_always_names_a_category():
+    unsure = Reading((0.2, 0.1, 0.6, 0.1), {Category.PRESS: 0.05, Category.LEGAL: 0.01})
+    assert combine(RuleResult(), unsure, Lines()).categories == (Category.PRESS,)
+
+
+def test_an_unknown_number_is_refused_by_its_name(tmp_path):
+    (tmp_path / "judgement.toml").write_text("[reader]\nallert = 0.5\n", "utf-8")
+    with pytest.raises(ValueError, match="allert is not known"):
+        load_lines(tmp_path / "judgement.toml")
