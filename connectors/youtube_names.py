@@ -14,7 +14,7 @@ def names_of(organisation: Organisation) -> tuple[str, ...]:
 
     Short names count only where the context says that it is us, so they are left out here.
     """
-    handle = organisation.handles.get(NAME, "")
+    handle = organisation.handles.get(NAME, "").lstrip("@")
     words = (organisation.name, *organisation.aliases, handle, *organisation.domains, *organisation.campaigns)
     return tuple(dict.fromkeys(squeezed for word in words if len(squeezed := _squeeze(word)) >= 5))
 
@@ -30,7 +30,7 @@ def search_query(organisation: Organisation) -> str:
 
     ``-`` means *not* to YouTube, which is why every name is quoted.
     """
-    handle = organisation.handles.get(NAME, "")
+    handle = organisation.handles.get(NAME, "").lstrip("@")
     words = (organisation.name, *organisation.aliases, handle, *organisation.campaigns)
     chosen: list[str] = []
     for word in words:
@@ -47,7 +47,7 @@ def search_query(organisation: Organisation) -> str:
 
 def comment_terms(organisation: Organisation) -> tuple[str, ...]:
     """The names to look for in comments by others, at most three: one call each."""
-    handle = organisation.handles.get(NAME, "")
+    handle = organisation.handles.get(NAME, "").lstrip("@")
     words = [word for word in (organisation.name, handle, *organisation.aliases) if len(_squeeze(word)) >= 5]
     different: dict[str, str] = {}
     for word in words:

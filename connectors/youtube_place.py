@@ -78,7 +78,6 @@ class State:
     uploads_deep_at: int = 0
     uploads_empty: int = 0
     uploads_walk: Walk | None = None
-    uploads_mark: int = 0
     details_at: int = 0
     hits: dict[str, int] = field(default_factory=dict)
     search_at: int = 0
