@@ -486,4 +486,4 @@ def _vocabulary(data: list[Any]) -> list[Finding]:
     return [Finding(Level.GOOD, "X answers in the vocabulary that we ask in.")] if keys else []
 
 
-PLATFORM = Platform(NAME, Settings, connect, plan, never_shows=NEVER_SHOWS)
+PLATFORM = Platform(NAME, Settings, connect, plan, never_shows=NEVER_SHOWS, preload=("tweepy", "connectors.http"))
