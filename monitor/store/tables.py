@@ -433,6 +433,22 @@ class LeaseRow(Base):
     until: Mapped[datetime]
 
 
+class AuditRow(Base):
+    """One thing that was done, chained to the one before (``monitor.audit``). ``words`` may be erased, the rest not."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    actor: Mapped[str]
+    action: Mapped[str] = mapped_column(String(60))
+    about: Mapped[str] = mapped_column(String(80), default="")
+    words: Mapped[str | None]
+    salt: Mapped[str] = mapped_column(String(32))
+    content: Mapped[str] = mapped_column(String(64))
+    chain: Mapped[str] = mapped_column(String(64))
+
+
 class ReportRow(Base):
     """What the forgetting job did, to be shown to the regulator: counts only."""
 
@@ -469,3 +485,132 @@ class SignInRow(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     address: Mapped[str] = mapped_column(String(64))
     at: Mapped[datetime]
+
+
+class TipLinkRow(Base):
+    """A link to "Tell the CEO" that the operator handed out; ended, it opens nothing any more."""
+
+    __tablename__ = "tip_link"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    made_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class CardTickRow(Base):
+    """A line of the first-hour card that somebody has done; taken back by deleting it, told by the log."""
+
+    __tablename__ = "card_tick"
+
+    incident_id: Mapped[str] = mapped_column(ForeignKey("incident.id", ondelete="CASCADE"), primary_key=True)
+    line: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    who: Mapped[str]
+
+
+class RegisterRow(Base):
+    """Who was told of a severe incident, or why not: append-only, the newest answer for each body counts (R-C2)."""
+
+    __tablename__ = "register"
+    __table_args__ = (Index("ix_register_incident_id", "incident_id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    incident_id: Mapped[str] = mapped_column(ForeignKey("incident.id", ondelete="CASCADE"))
+    body: Mapped[str] = mapped_column(String(20))
+    answer: Mapped[str] = mapped_column(String(20))
+    """told, not (with a reason), or undecided."""
+    reason: Mapped[str] = mapped_column(default="")
+    who: Mapped[str]
+    at: Mapped[datetime]
+
+
+class PreflightRow(Base):
+    """What was found waiting to be published when a takeover began, by platform: links and counts, no words."""
+
+    __tablename__ = "preflight"
+    __table_args__ = (UniqueConstraint("takeover", "platform"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    takeover: Mapped[str] = mapped_column(String(40))
+    """The moment at which the takeover began."""
+    platform: Mapped[str] = mapped_column(String(40))
+    result: Mapped[str] = mapped_column(String(20))
+    """empty, found, by hand."""
+    found: Mapped[list[Any]] = mapped_column(default=list)
+    """For each: when it would appear, and its link."""
+    at: Mapped[datetime]
+    done_at: Mapped[datetime | None]
+    done_by: Mapped[str] = mapped_column(default="")
+
+
+class StatementRow(Base):
+    """A holding statement in our own words, and who approved it. Earshot publishes nothing."""
+
+    __tablename__ = "statement"
+    __table_args__ = (Index("ix_statement_incident_id", "incident_id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    incident_id: Mapped[str] = mapped_column(ForeignKey("incident.id", ondelete="CASCADE"))
+    text: Mapped[str]
+    made_at: Mapped[datetime]
+    made_by: Mapped[str]
+    checked: Mapped[list[Any]] = mapped_column(default=list)
+    approved_at: Mapped[datetime | None]
+    approved_by: Mapped[str] = mapped_column(default="")
+
+
+class AccountRow(Base):
+    """One of our own accounts: the register of policy 4.2 to 4.4."""
+
+    __tablename__ = "own_account"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    platform: Mapped[str] = mapped_column(String(40))
+    url: Mapped[str]
+    owner: Mapped[str]
+    email: Mapped[str] = mapped_column(default="")
+    two_step: Mapped[bool] = mapped_column(default=False)
+    approved: Mapped[bool] = mapped_column(default=False)
+    reviewed_at: Mapped[datetime | None]
+    changed_at: Mapped[datetime]
+    changed_by: Mapped[str] = mapped_column(default="")
+    removed_at: Mapped[datetime | None]
+
+
+class ToolTokenRow(Base):
+    """What a tool may do by the JSON interface. The id is a keyed hash of the token."""
+
+    __tablename__ = "tool_token"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str]
+    scopes: Mapped[list[Any]] = mapped_column(default=list)
+    made_at: Mapped[datetime]
+    made_by: Mapped[str] = mapped_column(default="")
+    ended_at: Mapped[datetime | None]
+
+
+class AuditRow(Base):
+    """Who did what: append-only. ``link`` chains over the rows, ``seal`` is a salted hash of the details, so that
+    details can be erased and the chain stays whole."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    what: Mapped[str] = mapped_column(String(60))
+    role: Mapped[str] = mapped_column(String(40))
+    details: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    salt: Mapped[str | None] = mapped_column(String(64))
+    seal: Mapped[str] = mapped_column(String(64))
+    link: Mapped[str] = mapped_column(String(64))
+
+
+class AuditHeadRow(Base):
+    """The end of the audit chain; writers take turns at this one row."""
+
+    __tablename__ = "audit_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    count: Mapped[int] = mapped_column(BigInteger)
+    link: Mapped[str] = mapped_column(String(64))
