@@ -31,6 +31,10 @@ class Known:
     below: int
     pending: int = 0
 
+    def row(self) -> tuple[int, ...]:
+        """The fields in their order; ``astuple`` takes ten times as long for two thousand of them."""
+        return self.posted, self.active, self.looked, self.top, self.below, self.pending
+
 
 @dataclass(slots=True)
 class Walk:
@@ -128,7 +132,7 @@ class State:
         rows = sorted(self.threads.items(), key=lambda entry: entry[1].posted)
         return {
             **{name: value for name, value in asdict(replace(self, threads={})).items() if name != "threads"},
-            "threads": [[i for i, _ in rows], *map(list, zip(*(astuple(known) for _, known in rows), strict=True))],
+            "threads": [[i for i, _ in rows], *map(list, zip(*(known.row() for _, known in rows), strict=True))],
             "places": {name: astuple(place) for name, place in self.places.items()},
             **{
                 name: astuple(walk) if (walk := getattr(self, name)) else None
