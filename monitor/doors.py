@@ -64,7 +64,9 @@ def sign_in_link(app: App, who: str) -> str:
     token = app.links.token(Purpose.SIGN_IN, person.role, f"{mark_of(app, person)}|/", app.clock())
     now = app.clock()
     app.database.in_transaction(
-        lambda session: audit.record(session, "sign-in link printed", "operator", now, person=mark_of(app, person))
+        lambda session: audit.record(
+            session, actor="operator", action="sign-in link printed", now=now, about=mark_of(app, person)
+        )
     )
     return f"{address(app)}/a/{token}"
 
@@ -83,7 +85,7 @@ def sign_out_everywhere(app: App, who: str) -> int:
         result = session.execute(
             update(SessionRow).where(SessionRow.person == mark, SessionRow.ended_at.is_(None)).values(ended_at=now)
         )
-        audit.record(session, "signed out everywhere", "operator", now, person=mark)
+        audit.record(session, actor="operator", action="signed out everywhere", now=now, about=mark)
         return int(result.rowcount)  # type: ignore[attr-defined]
 
     return app.database.in_transaction(work)
@@ -98,7 +100,7 @@ def tip_link(session: Session, app: App, now: datetime, *, renew: bool = False) 
     if row is None:
         row = TipLinkRow(id=secrets.token_hex(8), made_at=now, ended_at=None)
         session.add(row)
-        audit.record(session, "tip link made", "operator", now)
+        audit.record(session, actor="operator", action="tip link made", now=now)
     token = app.links.token(Purpose.TIP, "staff", "", row.made_at, id=row.id)
     return f"{address(app)}/a/{token}"
 
@@ -125,5 +127,6 @@ def make_tool_token(session: Session, app: App, name: str, scopes: Sequence[str]
             ended_at=None,
         )
     )
-    audit.record(session, "tool token made", actor.role, now, name=name.strip()[:80], scopes=wanted)
+    words = f"{name.strip()[:80]}: {', '.join(wanted)}"
+    audit.record(session, actor=str(actor), action="tool token made", now=now, words=words)
     return token

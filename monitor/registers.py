@@ -63,6 +63,7 @@ def answer(session: Session, incident_id: str, body: str, given: str, reason: st
     if given == "not" and not words:
         raise NotAllowed(f"Say why {BODIES[body]} is not told: the trustees must be able to explain it.")
     session.add(RegisterRow(incident_id=incident_id, body=body, answer=given, reason=words, who=str(actor), at=now))
+    of = f"{BODIES[body][:1].upper()}{BODIES[body][1:]}"
     because = f": {words}" if words else ""
     note(
         session,

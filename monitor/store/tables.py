@@ -590,22 +590,6 @@ class ToolTokenRow(Base):
     ended_at: Mapped[datetime | None]
 
 
-class AuditRow(Base):
-    """Who did what: append-only. ``link`` chains over the rows, ``seal`` is a salted hash of the details, so that
-    details can be erased and the chain stays whole."""
-
-    __tablename__ = "audit"
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
-    at: Mapped[datetime]
-    what: Mapped[str] = mapped_column(String(60))
-    role: Mapped[str] = mapped_column(String(40))
-    details: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    salt: Mapped[str | None] = mapped_column(String(64))
-    seal: Mapped[str] = mapped_column(String(64))
-    link: Mapped[str] = mapped_column(String(64))
-
-
 class AuditHeadRow(Base):
     """The end of the audit chain; writers take turns at this one row."""
 
@@ -613,4 +597,4 @@ class AuditHeadRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     count: Mapped[int] = mapped_column(BigInteger)
-    link: Mapped[str] = mapped_column(String(64))
+    chain: Mapped[str] = mapped_column(String(64))
