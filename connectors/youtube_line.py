@@ -125,12 +125,15 @@ class Meter:
         self._halted = False
 
     def left(self, bucket: str) -> int:
+        """What may still be spent of ``bucket``."""
         return self._left[bucket] - self.spent[bucket]
 
     def can(self, bucket: str = UNITS, leaving: int = 0) -> bool:
+        """Whether one more call may be made that leaves ``leaving`` to others."""
         return not self._halted and self.left(bucket) > leaving and self._seconds() < self._until
 
     def take(self, bucket: str) -> None:
+        """Count a call before it is made, whatever comes of it."""
         self.spent[bucket] += 1
 
     def halt(self) -> None:
@@ -138,6 +141,7 @@ class Meter:
         self._halted = True
 
     def settle(self, error: ConnectorError) -> ConnectorError:
+        """``error`` with what was spent all the same."""
         error.spent = dict(self.spent)
         return error
 
@@ -196,6 +200,7 @@ def _is_answer(answer: Mapping[str, Any]) -> bool:
 
 
 def raw_ids(page: Mapping[str, Any]) -> set[str]:
+    """The ids on a page, also of entries that cannot be read."""
     return {item["id"] for item in dicts(page.get("items")) if isinstance(item.get("id"), str)}
 
 

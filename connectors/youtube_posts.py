@@ -32,6 +32,7 @@ class Thread:
 
     @property
     def posted(self) -> int:
+        """When the top-level comment was written, in seconds since 1970."""
         return epoch(self.mention.posted_at)
 
 
@@ -141,6 +142,7 @@ BROKEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 def readable(items: Iterable[Mapping[str, Any]], read: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
+    """What ``read`` makes of ``items``; those that it cannot read are left out."""
     for item in items:
         try:
             yield read(item)
@@ -149,12 +151,14 @@ def readable(items: Iterable[Mapping[str, Any]], read: Callable[[Mapping[str, An
 
 
 def checked_id(value: object) -> str:
+    """``value`` as an id; raises ValueError where it cannot be one."""
     if not isinstance(value, str) or not re.fullmatch(r"[!-~]{1,120}", value):
         raise ValueError("an id")
     return value
 
 
 def text_of(snippet: Mapping[str, Any], key: str) -> str:
+    """The text under ``key``, or an empty one."""
     value = snippet.get(key)
     return value if isinstance(value, str) else ""
 
@@ -191,6 +195,7 @@ def _author(snippet: Mapping[str, Any]) -> Author | None:
 
 
 def epoch(moment: datetime) -> int:
+    """Seconds since 1970."""
     return int(moment.timestamp())
 
 
@@ -199,10 +204,12 @@ def _mark(*parts: object) -> int:
 
 
 def stamp(epoch: int) -> str:
+    """A moment as the service wants it: RFC 3339, whole seconds, UTC."""
     return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def dicts(value: object) -> list[dict[str, Any]]:
+    """The objects in a list, if it is one."""
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
