@@ -33,6 +33,13 @@ MAX_TOKENS = 160
 SLOTS = 1 << 17
 _LONGEST_WORD = 100
 _WORDS_REMEMBERED = 20_000
+_SURELY_DISGUISED = 3
+"""Words with digits inside from which a post is taken to be written so throughout."""
+_DIGIT_ANYWHERE = re.compile(
+    r"(?<![\w@#./])(?!\d+(?:st|nd|rd|th|yo|am|pm|k|m|p|x|s|yrs?|hrs?|mins?)\b)(?=\S*[A-Za-z])"
+    r"[A-Za-z013457@$!|]*[A-Za-z013457$|](?![.-]?[\w@#/])"
+)
+_DIGITS_AS_LETTERS = str.maketrans("013457@$!|", "oieastasil")
 _WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
 
 
@@ -67,7 +74,10 @@ def plain(text: str, names: Sequence[str]) -> str:
     if not text.isascii():
         text = _emoji_spelt(_STARS.sub(lambda stars: f" {len(stars[0])} stars ", text))
     text = _our_names(tuple(names)).sub(US, text)
-    text = _DIGIT_INSIDE.sub(_opened, text)
+    if len(_DIGIT_INSIDE.findall(text)) >= _SURELY_DISGUISED:
+        text = _DIGIT_ANYWHERE.sub(lambda found: found[0].translate(_DIGITS_AS_LETTERS), text)
+    else:
+        text = _DIGIT_INSIDE.sub(_opened, text)
     return " ".join(_RUN.sub(r"\1\1\1", text).split())
 
 
