@@ -1,7 +1,8 @@
 """Facebook: a Page's own posts, what visitors write, tags, ratings and all comments, through the Graph API.
 
 Facts: one compound call shows the newest posts with their newest comments; a sweep over the newest hundred
-posts finds late comments on old ones (platform facts, 1.2 and 1.3).
+posts finds late comments on old ones (platform facts, 1.2 and 1.3). The sweep goes over ``/feed``, not over
+``/published_posts``: visitors' posts are answered late too.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ STREAMS = (
         None,
     ),
 )
-_EDGES = {"feed": "feed", "tagged": "tagged", "sweep": "published_posts", "ratings": "ratings"}
+_EDGES = {"feed": "feed", "tagged": "tagged", "sweep": "feed", "ratings": "ratings"}
 _REVIEW = "rating:"
 """Before the id of a review, which has none of its own: that of its story."""
 
@@ -260,7 +261,7 @@ class _Page:
         return Entry(at, talk=talk)
 
     def why_empty(self, client: Client) -> str | None:
-        """A person's token reads a Page as empty, without an error: whose token is it?"""
+        """A person's token reads a Page as empty, without an error: whose token is it? And does another list agree?"""
         try:
             me = client.ask("me", {"fields": "id"})
         except (Refused, ConnectorError):
@@ -271,7 +272,11 @@ class _Page:
                 "Put the Page's own token into page_token (`GET /me/accounts` shows it), or mend page_id.",
                 code="wrong-token",
             )
-        return None
+        try:
+            published = client.ask(f"{self.account}/published_posts", {"fields": "id", "limit": "1"}).get("data")
+        except (Refused, ConnectorError):
+            return None
+        return "The Page has published posts, but its feed comes back empty." if published else None
 
 
 class _Recheck:

@@ -35,7 +35,7 @@ OVERLAP = int(timedelta(hours=1).total_seconds())
 DEEP_OVERLAP = int(timedelta(hours=24).total_seconds())
 DEEP_EVERY = int(timedelta(minutes=10).total_seconds())
 """How often the overlap is a whole day, for what arrives late (reliability notes, 2.4)."""
-FAR_EVERY = int(timedelta(hours=6).total_seconds())
+FAR_EVERY = int(timedelta(hours=1).total_seconds())
 FAR_PAGES = 50
 """How often, and how far, the sweep goes beyond the newest hundred posts."""
 HISTORY = int(timedelta(days=30).total_seconds())
@@ -327,6 +327,7 @@ class Rounds:
         if is_first and not task.args:
             place.front = []
         spawned: list[Task] = []
+        task.top = max(task.top, newest)
         is_front = is_first and not task.args
         for entry in entries:
             if entry.mention is not None:
@@ -338,7 +339,6 @@ class Rounds:
                 spawned += self._follow_sweep(task, entry, entry.talk)
             elif entry.talk is not None:
                 spawned += self._follow(task, entry.talk)
-        task.top = max(task.top, newest)
         task.rows += len(entries)
         place.rows += len(entries)
         on = rest is not None and self._reads_on(task, stream, entries)
@@ -386,12 +386,16 @@ class Rounds:
             place.count(talk.id, talk.total)
         if not moved:
             return []
-        floor = task.talk_floor if known is not None else max(0, task.floor)
+        floor = task.talk_floor if known is not None else self._history(task)
         want = max(0, talk.total - known - new) if known is not None and talk.total is not None else 0
         owed = self._owed_replies(task, talk)
         if talk.rest is not None and self._hides_news(talk, floor, want):
             owed.append(_thread(task, talk, floor, want))
         return owed
+
+    def _history(self, task: Task) -> int:
+        """How far back a thread is read that we see for the first time: by the platform's clock, where it lags."""
+        return min(self._now, task.top or self._now) - HISTORY
 
     def _hides_news(self, talk: Talk, floor: int, want: int) -> bool:
         if not talk.entries:
@@ -420,7 +424,7 @@ class Rounds:
             is_news = total > known or (last is not None and talk.moved_at > last)
         if not is_news:
             return []
-        floor = task.talk_floor if known is not None else max(0, (last or self._now) - HISTORY)
+        floor = task.talk_floor if known is not None else self._history(task)
         return [_thread(task, replace(talk, rest={}), floor, max(0, total - known) if known is not None else 0)]
 
     def _take_talk(self, task: Task, entries: list[Entry], rest: dict[str, str] | None) -> None:
@@ -568,7 +572,8 @@ class Rounds:
         first = self._listener.streams[0].name
         if first not in place.heard:
             return
-        place.heard_until = max(place.heard_until, place.began_at)
+        if not place.todo and not self._later:
+            place.heard_until = max(place.heard_until, place.began_at)
         if place.canary and not place.canary_met and place.canary_at > place.down_to:
             self._look_for_canary()
         elif place.canary_met or place.rows:

@@ -24,7 +24,6 @@ from connectors.standins.graph import (
     edge,
     gone,
     nested_limit,
-    newest_first,
     parse_fields,
     render,
     stamp,
@@ -109,8 +108,10 @@ class FacebookStandIn(GraphStandIn):
 
     def roots(self) -> list[Post]:
         """All posts of the feed: the Page's, its visitors', and those that tag it; newest first."""
-        self._publish_due()
-        return newest_first([p for p in self.world.posts("facebook") if p.parent is None and self._in_feed(p)])
+        if any(post.publish_at <= self.world.now() for post in self.waiting):
+            self._publish_due()
+            self._shelf = None
+        return [p for p in self.shelf.posts if p.parent is None and self._in_feed(p)]
 
     @staticmethod
     def _in_feed(post: Post) -> bool:
@@ -118,12 +119,11 @@ class FacebookStandIn(GraphStandIn):
 
     def comments(self, root: str) -> list[Post]:
         """All comments and replies under a post, newest first."""
-        return newest_first([p for p in self.world.posts("facebook") if p.parent is not None and p.thread == root])
+        return self.shelf.by_thread.get(root, [])
 
     def replies(self, comment: str) -> list[Post]:
         """What is attached to a first-level comment; deeper answers hang there too."""
-        found = [p for p in self.world.posts("facebook") if p.parent and self.first_level(p) == comment]
-        return newest_first(found)
+        return self.shelf.below(comment)
 
     def first_level(self, post: Post) -> str | None:
         """The first-level comment that a reply is attached to; None for a first-level comment itself."""
@@ -136,10 +136,10 @@ class FacebookStandIn(GraphStandIn):
         return None
 
     def _find(self, object_id: str) -> Post | None:
-        for post in self.world.posts("facebook"):
-            if object_id == post.id or (post.parent and object_id == post.id.rpartition("_")[2]):
-                return post
-        return None
+        known = self.shelf.by_id.get(object_id)
+        if known is not None or "_" in object_id:
+            return known
+        return next((p for p in self.shelf.posts if p.parent and object_id == p.id.rpartition("_")[2]), None)
 
     # ── calls ───────────────────────────────────────────────────────────────────────────────────
 
@@ -170,8 +170,8 @@ class FacebookStandIn(GraphStandIn):
             call.needs("pages_read_user_content")
         path = f"{self.page_id}/{name}"
         if name == "ratings":
-            reviews = [p for p in self.world.posts("facebook") if p.kind is Kind.REVIEW]
-            return call.page(newest_first(reviews), self.types["Recommendation"], path=path)
+            reviews = [p for p in self.shelf.posts if p.kind is Kind.REVIEW]
+            return call.page(reviews, self.types["Recommendation"], path=path)
         if name == "scheduled_posts":
             posts = [_as_post(post, self) for post in sorted(self.waiting, key=lambda p: p.publish_at)]
             return call.page(posts, self.types["PagePost"], path=path)

@@ -118,6 +118,29 @@ class Token:
     issued_at: datetime | None = None
 
 
+class Shelf:
+    """What can be seen at one moment, sorted once: a request asks for the comments of many posts."""
+
+    def __init__(self, posts: Sequence[Post]) -> None:
+        self.posts = newest_first(posts)
+        self.by_id = {post.id: post for post in self.posts}
+        self.by_parent: dict[str, list[Post]] = {}
+        self.by_thread: dict[str, list[Post]] = {}
+        for post in self.posts:
+            if post.parent is not None:
+                self.by_parent.setdefault(post.parent, []).append(post)
+                self.by_thread.setdefault(post.thread or post.parent, []).append(post)
+
+    def below(self, post_id: str) -> list[Post]:
+        """Everything that hangs under a post, however deep; newest first."""
+        found, waiting = [], [post_id]
+        while waiting:
+            children = self.by_parent.get(waiting.pop(), [])
+            found += children
+            waiting += [child.id for child in children]
+        return newest_first(found)
+
+
 class GraphStandIn:
     """The part of an imitation that all Graph hosts share. Safe to use from many threads."""
 
@@ -136,13 +159,21 @@ class GraphStandIn:
         self._limit_code = limit_code
         self._calls: deque[datetime] = deque()
         self._shut_until: datetime | None = None
+        self._shelf: Shelf | None = None
+
+    @property
+    def shelf(self) -> Shelf:
+        """The posts of this platform as this request sees them."""
+        if self._shelf is None:
+            self._shelf = Shelf(list(self.world.posts(self.name)))
+        return self._shelf
 
     # ── one request ─────────────────────────────────────────────────────────────────────────────
 
     def answer(self, request: Request) -> Reply:
         """The platform's answer."""
         with self.world.lock:
-            served = ALIVE[0]
+            served, self._shelf = ALIVE[0], None
             try:
                 served, path = self._version(request.path)
                 body = self._answer(request, served, path)

@@ -22,7 +22,6 @@ from connectors.standins.graph import (
     edge,
     gone,
     nested_limit,
-    newest_first,
     parse_fields,
     render,
     stamp,
@@ -70,37 +69,26 @@ class InstagramStandIn(GraphStandIn):
 
     def media(self) -> list[Post]:
         """Our own posts, newest first."""
-        own = [p for p in self.world.posts("instagram") if p.kind is Kind.OWN_POST and p.parent is None]
-        return newest_first(own)
+        return [p for p in self.shelf.posts if p.kind is Kind.OWN_POST and p.parent is None]
 
     def tags(self) -> list[Post]:
         """Posts with us tagged on the picture, newest first; those of private accounts never."""
-        found = [p for p in self.world.posts("instagram") if p.kind is Kind.TAG and not p.extra.get("private")]
-        return newest_first(found)
+        return [p for p in self.shelf.posts if p.kind is Kind.TAG and not p.extra.get("private")]
 
     def comments(self, media: str) -> list[Post]:
         """The first-level comments under a post, newest first."""
-        return newest_first([p for p in self.world.posts("instagram") if p.parent == media])
+        return self.shelf.by_parent.get(media, [])
 
     def replies(self, comment: str) -> list[Post]:
         """What hangs under a first-level comment, deeper answers too; oldest first."""
-        found = []
-        for post in self.world.posts("instagram"):
-            above = post.parent
-            while above is not None and above not in {comment, post.thread}:
-                parent = self.world.get("instagram", above)
-                above = parent.parent if parent else None
-            if above == comment and post.parent is not None:
-                found.append(post)
-        return found
+        return self.shelf.below(comment)[::-1]
 
     def count(self, media: str) -> int:
-        """All comments and replies under a post."""
-        return sum(1 for p in self.world.posts("instagram") if p.parent is not None and p.thread == media)
+        """All comments and replies under a post; with a comment its replies go."""
+        return len(self.shelf.below(media))
 
     def _find(self, object_id: str) -> Post | None:
-        post = self.world.get("instagram", object_id)
-        return post if post is not None and any(p is post for p in self.world.posts("instagram")) else None
+        return self.shelf.by_id.get(object_id)
 
     # ── calls ───────────────────────────────────────────────────────────────────────────────────
 
