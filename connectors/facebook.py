@@ -14,11 +14,11 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from connectors import graph_again as again
-from connectors.errors import ConnectorError, SetupRejected
+from connectors.errors import ConnectorError, SetupRejected, UnexpectedReply, shape_of
 from connectors.graph_place import Task
 from connectors.graph_refusals import Refused
 from connectors.graph_rounds import Client, Each, Entry, Rounds, Stream, Talk
-from connectors.graph_values import author, epoch, figure, identity, link, moment, onward, rows, words
+from connectors.graph_values import UNREADABLE, author, epoch, figure, identity, link, moment, onward, rows, words
 from connectors.model import (
     Allowance,
     Batch,
@@ -160,7 +160,14 @@ class FacebookConnector:
             error = refused.ours(now or moment(0))
             error.retry_at = error.retry_at if now else None
             raise error from None
-        return tuple(sorted((_scheduled(row) for row in found), key=lambda post: post.publish_at))
+        try:
+            return tuple(sorted((_scheduled(row) for row in found), key=lambda post: post.publish_at))
+        except UNREADABLE:
+            raise UnexpectedReply(
+                "Facebook tells of a scheduled post in a form that Earshot does not know.",
+                "Look at the planned posts on the Page itself.",
+                shape=shape_of(found),
+            ) from None
 
     def examine(self, allowance: Allowance, /) -> tuple[Finding, ...]:
         """Token, permissions, version, budget, the newest thing heard, and each list that may be closed to us."""
@@ -327,7 +334,7 @@ class _Recheck:
         wanted = set(ids)
         there = again.read_all({str(n): row for n, row in enumerate(found)}, lambda _, row: read(row))
         self._mentions += [mention for mention in there if mention.external_id in wanted]
-        if whole:
+        if whole and len(there) == len(found):
             present = {mention.external_id for mention in there}
             self._gone += [i for i in ids if i not in present]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, UnexpectedReply, shape_of
 from connectors.graph_refusals import Reason, Refused
 from connectors.graph_rounds import Client, version_fault
 from connectors.graph_values import UNREADABLE, moment, onward, rows
@@ -89,7 +89,7 @@ def listing(client: Client, purse: Purse, path: str, fields: str) -> tuple[list[
         if not purse.pay(1):
             return found, False
         answer = client.ask(path, {"fields": fields, "limit": "100"} | args)
-        page = rows(answer)
+        page = entries(client, answer)
         found += page
         following = onward(answer, used=args, full=bool(page))
         if following is None:
@@ -98,10 +98,20 @@ def listing(client: Client, purse: Purse, path: str, fields: str) -> tuple[list[
     return found, False
 
 
-def read_all(entries: Mapping[str, Any], read: Callable[[str, Any], Mention | None]) -> tuple[Mention, ...]:
-    """The mentions in ``entries``; an entry that cannot be read is left out."""
+def entries(client: Client, answer: Mapping[str, Any]) -> list[Any]:
+    """The rows of an answer; raises ``UnexpectedReply`` where there is no list of them."""
+    try:
+        return rows(answer)
+    except ValueError:
+        raise UnexpectedReply(
+            f"{client.platform} answered in a form that Earshot does not know.", shape=shape_of(answer)
+        ) from None
+
+
+def read_all(nodes: Mapping[str, Any], read: Callable[[str, Any], Mention | None]) -> tuple[Mention, ...]:
+    """The mentions in ``nodes``; a node that cannot be read is left out."""
     mentions = []
-    for key, node in entries.items():
+    for key, node in nodes.items():
         try:
             mention = read(key, node)
         except UNREADABLE:

@@ -93,6 +93,7 @@ class Entry:
 class Client(Protocol):
     """What we need of ``graph.Graph``."""
 
+    platform: str
     version: str
     calls: int
     heaviest: float | None

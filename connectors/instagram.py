@@ -333,7 +333,7 @@ class _Recheck:
         if not self._purse.pay(1):
             return {}
         answer = self._graph.ask(f"{self._account.account}/{edge}", {"fields": fields, "limit": "100"})
-        return {str(number): row for number, row in enumerate(rows(answer))}
+        return {str(number): row for number, row in enumerate(again.entries(self._graph, answer))}
 
     def _as_comment(self, key: str, node: Mapping[str, Any]) -> Mention:
         media = node.get("media")

@@ -752,6 +752,50 @@ def test_scheduled_posts_are_listed_soonest_first_and_appear_in_their_hour(house
     assert "Sooner" in {mention.text for mention in house.heard.values()}
 
 
+def test_a_scheduled_post_that_cannot_be_read_is_no_silence(house: House) -> None:
+    house.server.trouble("reply", path="/scheduled_posts", reply=Reply(200, {"data": [{"message": "secret words"}]}))
+    with pytest.raises(UnexpectedReply) as caught:
+        house.connect().scheduled()
+    assert "secret words" not in f"{caught.value!r} {vars(caught.value)}"
+
+    house.server.trouble("reply", path="/scheduled_posts", reply=Reply(403, error(10)))
+    with pytest.raises(CredentialsRejected):
+        house.connect().scheduled()
+
+
+def test_a_list_in_an_unknown_form_makes_a_recheck_fail_and_calls_nothing_gone(house: House) -> None:
+    review = house.world.say("facebook", Kind.REVIEW, "Kind", author=SAM)
+    house.server.trouble("reply", path="/ratings", reply=Reply(200, {"data": {}}))
+    with pytest.raises(UnexpectedReply):
+        house.connect().recheck((f"rating:{review.id}",), house.allowance())
+
+    house.server.trouble(
+        "reply", path="/ratings", reply=Reply(200, {"data": [{"open_graph_story": {"id": review.id}}]})
+    )
+    assert house.connect().recheck((f"rating:{review.id}",), house.allowance()).gone == ()
+
+
+def test_a_tag_that_stands_in_two_lists_is_not_handed_over_again_at_every_poll(house: House) -> None:
+    house.world.say("facebook", Kind.TAG, "With Tessellate UK", author=SAM)
+    house.listen()
+    house.pass_time(minutes=1)
+    assert house.listen() == []
+
+
+def test_a_late_comment_under_an_old_post_of_a_visitor_is_heard(house: House) -> None:
+    old = house.world.say("facebook", Kind.COMMENT, "Hello Page", author=KIM)
+    for number in range(80):
+        house.pass_time(hours=1)
+        house.world.say("facebook", Kind.OWN_POST, f"Post {number}")
+    house.listen()
+    house.pass_time(minutes=11)
+    late = house.world.say("facebook", Kind.COMMENT, "Only now I saw this", author=SAM, parent=old)
+
+    house.listen()
+
+    assert late.id in house.heard
+
+
 def test_no_token_and_no_secret_stands_in_an_address_of_a_poll_and_every_call_is_proved(house: House) -> None:
     own = house.world.say("facebook", Kind.OWN_POST, "Our new film")
     for number in range(130):
