@@ -15,7 +15,9 @@ from typing import Any
 
 from alerts.model import Severity
 from connectors.model import Organisation
+from monitor.data import resource
 from monitor.model import Category
+from monitor.scoring.mend import load_words
 from monitor.scoring.sheet import APART, SHAPES, Lexicon, Sheet, lay_out
 from monitor.scoring.text import readable
 
@@ -109,12 +111,13 @@ class RuleFiles:
 class RuleBook:
     """All rules, compiled for one organisation. Matching holds no state between posts."""
 
-    def __init__(self, files: RuleFiles, organisation: Organisation) -> None:
+    def __init__(self, files: RuleFiles, organisation: Organisation, everyday: frozenset[str] = frozenset()) -> None:
+        """``everyday`` words are never taken for disguises or slips of others."""
         self.rules = files.rules
         self.languages = files.languages
         self._numbers: dict[str, int] = {}
         self._groups = {**files.groups, "us": tuple(names_of(organisation))}
-        self._lexicon = Lexicon(_common_words(files.groups))
+        self._lexicon = Lexicon(everyday | set(files.groups.get("never_misspelt", ())))
         self._sizes: dict[int, int] = {}
         self._shapes: dict[str, list[int]] = {shape: [] for shape in SHAPES}
         for name in self._groups:
@@ -122,12 +125,15 @@ class RuleBook:
         self._by_key: dict[int, list[tuple[_Compiled, _Pattern]]] = {}
         for rule in files.rules:
             self._compile(rule)
-        for word in files.groups.get("misspelt", ()):
-            self._lexicon.forgive(word)
+        self._lexicon.forgive()
 
     def sheet(self, text: str) -> Sheet:
         """``text``, which has passed ``readable``, laid out for these rules."""
         return lay_out(text, self._lexicon.meaning, self._shapes)
+
+    def corrected(self, word: str) -> str | None:
+        """The word of a rule that ``word`` is a slip of the key of, or None."""
+        return self._lexicon.corrected(word)
 
     def hits(self, sheet: Sheet, *, own: bool, about_us: bool) -> list[Hit]:
         """Every rule that finds its situation, once each, in the order of the files."""
@@ -295,10 +301,6 @@ def _begin(sheet: Sheet, part: Sequence[_Item], trail: list[int], last: int) -> 
     return end
 
 
-def _common_words(groups: Mapping[str, Sequence[str]]) -> frozenset[str]:
-    return frozenset(groups.get("never_misspelt", ()))
-
-
 # ── reading the files ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -315,7 +317,7 @@ def check_rules(folder: Path) -> list[Problem]:
     files, problems = _read(folder)
     if problems:
         return problems
-    book = RuleBook(files, EXAMPLE)
+    book = RuleBook(files, EXAMPLE, load_words(resource("words.txt")))
     return [problem for rule in files.rules for problem in _wrong_examples(book, rule)]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from alerts.model import Severity
-from connectors.model import Kind, Mention, Organisation
+from connectors.model import Kind, Mention, Organisation, clean_text
 from monitor.data import resource
 from monitor.model import Assessment, Category, Signal
 from monitor.scoring import learned
@@ -17,6 +17,7 @@ from monitor.scoring.combine import FLOORED, Lines, RuleResult, combine, load_li
 from monitor.scoring.copies import copy_mark, is_copy
 from monitor.scoring.language import Languages
 from monitor.scoring.learned import Reader, Reading
+from monitor.scoring.mend import Mender, load_words
 from monitor.scoring.rules import Hit, RuleBook, load_rules, names_of
 from monitor.scoring.sheet import Sheet
 from monitor.scoring.text import fold, readable
@@ -50,6 +51,7 @@ class Scorer:
         organisation: Organisation,
         book: RuleBook,
         lines: Lines,
+        everyday: frozenset[str] = frozenset(),
         *,
         reader: Reader | None = None,
         ceo_names: Sequence[str] = (),
@@ -57,6 +59,8 @@ class Scorer:
     ) -> None:
         self._organisation = organisation
         self._book = book
+        ours = {fold(word) for name in names_of(organisation) for word in name.split()}
+        self._mender = Mender(everyday | ours, book.corrected)
         self._lines = lines
         self._reader = reader
         self._learnt = learnt
@@ -80,13 +84,19 @@ class Scorer:
         readings: list[Reading | None] = [None] * len(mentions)
         if self._reader is not None:
             asked = [n for n, result in enumerate(found) if result.addressed and mentions[n].text]
-            read = self._reader.read([mentions[n] for n in asked], self._names) if asked else []
+            read = self._reader.read([self._mended(mentions[n]) for n in asked], self._names) if asked else []
             for n, reading in zip(asked, read, strict=True):
                 readings[n] = reading
         return [
             self._taught(mention, combine(result, reading, self._lines), result.firm)
             for mention, result, reading in zip(mentions, found, readings, strict=True)
         ]
+
+    def _mended(self, mention: Mention) -> Mention:
+        """``mention`` as the learned part reads it: the same, unless words in it are disguised."""
+        text = readable(mention.text or "")
+        mended = self._mender.mended(text)
+        return mention if mended == text else replace(mention, text=clean_text(mended))
 
     def read_rules(self, mention: Mention) -> RuleResult:
         """What the rules alone find in ``mention``, with counter-evidence and reach weighed in."""
@@ -95,7 +105,7 @@ class Scorer:
             return RuleResult(judged=own or mention.text is not None)
         text = readable(mention.text)
         sheet = self._book.sheet(text)
-        names_us = self._us.named_in(text)
+        names_us = self._us.named_in(text) or ("*" in text and self._us.named_in(self._mender.mended(text)))
         addressed = mention.kind is not Kind.MENTION or names_us
         language = self._languages.of(text)
         hits = self._book.hits(sheet, own=own, about_us=names_us) if addressed else []
@@ -179,10 +189,11 @@ def build_scorer(
 
     Raises ``RulesFaulty`` (a rule file that cannot be used) and ValueError (the numbers).
     """
-    book = RuleBook(load_rules(rules_folder or resource("rules")), organisation)
+    everyday = load_words(resource("words.txt"))
+    book = RuleBook(load_rules(rules_folder or resource("rules")), organisation, everyday)
     lines = load_lines(resource("judgement.toml"))
     reader = None if model == "rules" else learned.load(model)
-    return Scorer(organisation, book, lines, reader=reader, ceo_names=ceo_names, learnt=feedback)
+    return Scorer(organisation, book, lines, everyday, reader=reader, ceo_names=ceo_names, learnt=feedback)
 
 
 def _quieter(assessment: Assessment, why: Signal) -> Assessment:
@@ -217,7 +228,7 @@ class _Us:
     def __init__(self, organisation: Organisation, short: int) -> None:
         names = {name.strip("@#") for name in names_of(organisation)}
         long = sorted((name for name in names if len(_close(name)) > short), key=len, reverse=True)
-        self._close = tuple({_close(name) for name in long if len(_close(name)) >= 8})
+        self._close = tuple({_close(name) for name in long if len(_close(name)) >= 7})
         self._long = _any_of(long, re.IGNORECASE)
         self._short = _any_of(sorted(name for name in names if 0 < len(_close(name)) <= short), 0)
         self._domains = tuple(domain.lower() for domain in organisation.domains)
@@ -233,9 +244,13 @@ class _Us:
         return any(name in closed for name in self._close)
 
 
+_RUNS = re.compile(r"(.)\1+", re.DOTALL)
+_ONE_LETTER = str.maketrans("013456789$@l|", "oieasgtbgsaii")
+
+
 def _close(text: str) -> str:
-    """``text`` with everything but letters and digits taken out, folded."""
-    return "".join(filter(str.isalnum, fold(text[:4000])))
+    """``text`` as letters and digits alone, folded: signs that stand for letters read as such, runs of a letter as one."""
+    return _RUNS.sub(r"\1", "".join(filter(str.isalnum, fold(text[:4000]).translate(_ONE_LETTER))))
 
 
 def _any_of(names: Sequence[str], flags: int) -> re.Pattern[str]:

@@ -17,14 +17,16 @@ MOST_WORDS = 1_200
 APART = 16
 """Empty places between two sentences, more than any gap inside a pattern."""
 _LONGEST_WORD = 60
+_LONG_ENOUGH = 6
+"""Letters of a word from which a slip of the key is forgiven: one in a shorter word makes another word too easily."""
 
 _TOKEN = re.compile(
     r"(?:https?://|www\.)\S+"
     r"|[\w.+-]+@[\w-]+\.[\w.-]*\w"
     r"|\+?\d[\d ]{8,16}\d"
     r"|[£$€]?\d+(?:[.,:]\d+)*(?=\W|_|$)"
-    r"|[@#]?\w(?:[\w'@$£€*]*\w)?"
-    r"|[.!?…؟۔।]++|\n++"
+    r"|[@#$*]{0,2}\w(?:[\w'@$£€*]*[\w$@])?"
+    r"|[.!?…؟۔।]++|\n\s*\n"
     r"|[^\w\s]"
 )
 _PART = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
@@ -38,7 +40,8 @@ class Meaning:
     """What one written word may stand for: word groups, and phrases that it may begin."""
 
     groups: tuple[int, ...] = ()
-    starts: tuple[tuple[tuple[int, ...], int], ...] = ()
+    starts: Mapping[int, tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]] = field(default_factory=dict)
+    """By the entry of a second word: the entries that follow it, and the groups of the whole phrase."""
     entries: frozenset[int] = frozenset()
 
 
@@ -94,7 +97,7 @@ def lay_out(text: str, meaning: Callable[[str], Meaning], shapes: Mapping[str, S
             continue
         for word in _words_of(token):
             info = meaning(word)
-            if not (info.entries or word[0].isalnum() or word[0] in "@#£$€+"):
+            if not (info.entries or word[0].isalnum() or word[0] in "@#£$€+*"):
                 continue
             bit = 1 << place
             single = sheet.single
@@ -131,14 +134,22 @@ def _words_of(token: str) -> Sequence[str]:
 def _find_phrases(sheet: Sheet, infos: list[Meaning]) -> None:
     places = sheet.places
     count = len(infos)
-    for n, info in enumerate(infos):
-        for rest, group in info.starts:
-            end = n + len(rest)
-            if end >= count or places[end] != places[n] + len(rest):
-                continue
-            if all(entry in infos[n + k].entries for k, entry in enumerate(rest, 1)):
-                starts = sheet.longer.setdefault(group, {})
-                starts[len(rest) + 1] = starts.get(len(rest) + 1, 0) | (1 << places[n])
+    for n in range(count - 1):
+        starts = infos[n].starts
+        if not starts or places[n + 1] != places[n] + 1:
+            continue
+        for second in infos[n + 1].entries:
+            for rest, groups in starts.get(second, ()):
+                end = n + 1 + len(rest)
+                fits = end < count and places[end] == places[n] + 1 + len(rest)
+                if fits and all(entry in infos[n + 2 + k].entries for k, entry in enumerate(rest)):
+                    _put_phrase(sheet, groups, len(rest) + 2, 1 << places[n])
+
+
+def _put_phrase(sheet: Sheet, groups: Iterable[int], length: int, bit: int) -> None:
+    for group in groups:
+        starts = sheet.longer.setdefault(group, {})
+        starts[length] = starts.get(length, 0) | bit
 
 
 SHAPES = ("number", "child_age", "grown_age", "handle", "link", "email", "phone", "postcode", "money", "name")
@@ -185,7 +196,7 @@ class Lexicon:
         self._exact: dict[str, int] = {}
         self._stems: dict[str, int] = {}
         self._groups: dict[int, list[int]] = {}
-        self._starts: dict[int, list[tuple[tuple[int, ...], int]]] = {}
+        self._starts: dict[int, dict[int, dict[tuple[int, ...], list[int]]]] = {}
         self._misspelt: dict[str, str] = {}
         self._known = known
         self._seen: dict[str, Meaning] = {}
@@ -196,17 +207,19 @@ class Lexicon:
         if len(entries) == 1:
             self._groups.setdefault(entries[0], []).append(group)
         else:
-            self._starts.setdefault(entries[0], []).append((tuple(entries[1:]), group))
+            seconds = self._starts.setdefault(entries[0], {}).setdefault(entries[1], {})
+            seconds.setdefault(tuple(entries[2:]), []).append(group)
 
-    def forgive(self, word: str) -> None:
-        """Let ``word`` be found with one letter dropped, doubled or two letters swapped."""
-        if len(word) < 6 or word not in self._exact:
-            return
-        for at in range(1, len(word)):
-            for wrong in (word[:at] + word[at + 1 :], word[:at] + word[at - 1] + word[at:]):
-                self._misspelt.setdefault(wrong, word)
-            if at + 1 < len(word):
-                self._misspelt.setdefault(word[:at] + word[at + 1] + word[at] + word[at + 2 :], word)
+    def forgive(self) -> None:
+        """Let every longer word be found with one letter dropped, doubled or two letters swapped."""
+        for word in self._exact:
+            if len(word) >= _LONG_ENOUGH and word.isascii() and word.isalpha():
+                for wrong in _slips(word):
+                    self._misspelt.setdefault(wrong, word)
+
+    def corrected(self, plain: str) -> str | None:
+        """The word of a rule that ``plain`` is a slip of; None for everyday words and words nobody knows."""
+        return None if plain in self._known else self._misspelt.get(plain)
 
     def meaning(self, word: str) -> Meaning:
         """What ``word`` may stand for, with its disguises opened. Remembered, up to a bound."""
@@ -226,25 +239,24 @@ class Lexicon:
     def _meaning(self, word: str) -> Meaning:
         entries = self._entries(word)
         groups = dict.fromkeys(group for entry in entries for group in self._groups.get(entry, ()))
-        starts = [start for entry in entries for start in self._starts.get(entry, ())]
-        return Meaning(tuple(groups), tuple(starts), frozenset(entries))
+        starts: dict[int, list[tuple[tuple[int, ...], tuple[int, ...]]]] = {}
+        for entry in entries:
+            for second, phrases in self._starts.get(entry, {}).items():
+                starts.setdefault(second, []).extend((rest, tuple(found)) for rest, found in phrases.items())
+        return Meaning(tuple(groups), {second: tuple(found) for second, found in starts.items()}, frozenset(entries))
 
     def _entries(self, word: str) -> list[int]:
         plain = fold(word.lstrip("#"))
         found = self._lookup(plain)
         if found or plain in self._known:
             return found
-        for other in self._disguises(word, plain):
-            found = self._lookup(other)
-            if found:
-                return found
-        return []
+        return list(dict.fromkeys(entry for other in self._disguises(word, plain) for entry in self._lookup(other)))
 
     def _disguises(self, word: str, plain: str) -> Iterable[str]:
         yield from (fold(view) for view in leet(word))
         yield from squeezed(plain)
         if "*" in word:
-            yield plain.replace("*", "")
+            yield from (plain.replace("*", vowel) for vowel in ("", "a", "e", "i", "o", "u"))
         parts = _PART.findall(word)
         if len(parts) > 1:
             yield from (fold(part) for part in parts)
@@ -260,3 +272,11 @@ class Lexicon:
             if (entry := stems.get(plain[:size])) is not None:
                 found.append(entry)
         return found
+
+
+def _slips(word: str) -> Iterable[str]:
+    for at in range(1, len(word)):
+        yield word[:at] + word[at + 1 :]
+        yield word[:at] + word[at - 1] + word[at:]
+        if at + 1 < len(word):
+            yield word[:at] + word[at + 1] + word[at] + word[at + 2 :]

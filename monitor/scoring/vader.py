@@ -52,6 +52,11 @@ class Vader:
         self._emojis: dict[str, str] = {sign: text for sign, text in original.emojis.items() if len(sign) == 1}
         self._signs = frozenset(self._emojis)
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of the lexicon, without its signs and emoticons."""
+        return tuple(word for word in self._lexicon if word.isalpha())
+
     def compound(self, text: str) -> float:
         """The compound score of ``text``, -1 to 1, rounded to four places as the original rounds it."""
         if not text.isascii() and not self._signs.isdisjoint(text):

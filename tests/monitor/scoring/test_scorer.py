@@ -6,16 +6,17 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from judging import by_rules, corpus_organisation, with_linear
+from judging import RULES, by_rules, corpus_organisation, with_linear
 from makers import a_mention
 
 from alerts.model import Severity
 from connectors.model import Author, Kind, Mention, clean_text
 from monitor.model import Category
-from monitor.scoring import Harmless, Learnt, Reading, build_scorer
+from monitor.scoring import Harmless, Learnt, Reading, Scorer, build_scorer
 from monitor.scoring.combine import Lines, RuleResult, combine, load_lines
 from monitor.scoring.copies import copy_mark
 from monitor.scoring.learned import Reader
+from monitor.scoring.rules import RuleBook, load_rules
 from monitor.scoring.vader import vader
 
 DISCLOSURE = "One of your volunteers keeps texting my daughter late at night, she is 13"
@@ -157,9 +158,8 @@ def test_what_a_person_marked_harmless_is_quieter_with_the_reason_but_never_a_se
 
 
 def test_one_poisonous_post_raises_only_for_itself():
-    scorer = build_scorer(corpus_organisation(), model="rules")
     reader: Reader = Unready()
-    scorer = type(scorer)(corpus_organisation(), scorer._book, scorer._lines, reader=reader)
+    scorer = Scorer(corpus_organisation(), RuleBook(load_rules(RULES), corpus_organisation()), Lines(), reader=reader)
     assert scorer.assess(a_mention("fine")).severity is Severity.ROUTINE
     with pytest.raises(RuntimeError):
         scorer.assess(a_mention("poison"))
