@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from alerts.model import MailKind, Severity
 from alerts.takeover import State
 from connectors.model import clean_text
-from monitor import takeovers
+from monitor import audit, takeovers
 from monitor.escalation import may_be_closed_by_link
 from monitor.intake import incident_of, new_incident_id
 from monitor.keys import Keys
@@ -216,6 +216,7 @@ def set_away(session: Session, role: str, away: bool, now: datetime) -> None:
         row = PersonRow(role=role, changed_at=now)
         session.add(row)
     row.away, row.changed_at = away, now
+    audit.record(session, actor=role, action="away" if away else "back", now=now)
     if not away:
         row.refused_at = None
 

@@ -139,8 +139,9 @@ class App:
         modules = sorted(
             {type(s.platform.settings).__module__ for s in self.stations.values()}
             | {s.platform.settings.__module__ for s in self.stations.values()}
+            | {module for s in self.stations.values() for module in s.platform.preload}
         )
-        return Workers([m for m in modules if m != "builtins"] + ["monitor.poll", "alerts.mailer"])
+        return Workers([m for m in modules if m != "builtins"] + ["monitor.cli", "monitor.poll", "alerts.mailer"])
 
     @cached_property
     def intake(self) -> Intake:

@@ -66,7 +66,7 @@ def content_of(salt: str, words: str) -> str:
 
 def chain_of(before: str, row: AuditRow) -> str:
     """The hash that chains a row to the one before."""
-    body = [before, row.id, row.at.isoformat(), row.actor, row.action, row.about, row.salt, row.content]
+    body = [before, row.id, row.at.isoformat(), row.actor, row.action, row.about, row.content]
     return hashlib.sha256(json.dumps(body, ensure_ascii=True).encode()).hexdigest()
 
 
@@ -118,7 +118,7 @@ def erase_naming(session: Session, name: str) -> int:
     count = 0
     for row in session.scalars(select(AuditRow).where(AuditRow.words.is_not(None), AuditRow.words != "")):
         if wanted in (row.words or "").casefold():
-            row.words = None
+            row.words, row.salt = None, ""
             count += 1
     return count
 

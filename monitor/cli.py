@@ -435,6 +435,30 @@ def db_restore(source: Path, yes: bool, config: Path) -> None:
         click.echo(backup.restore(settings, source))
 
 
+@main.group()
+def audit() -> None:
+    """The audit chain."""
+
+
+@audit.command("verify")
+@click.option("--head", default="", help="The head from a mailed digest, to find rows cut off or rewritten since.")
+@with_config
+def audit_verify(head: str, config: Path) -> None:
+    """Check that nothing in the audit was changed. Exit 1 when something was."""
+    from monitor import audit as chain
+
+    with opened(config) as app:
+        with app.database.read() as session:
+            faults = chain.verify(session, witnessed=head)
+            newest = chain.head(session)
+        for fault in faults:
+            click.echo(fault)
+        click.echo(
+            "The audit was tampered with." if faults else f"The audit is whole. Its head is {newest or 'empty'}."
+        )
+        sys.exit(NO if faults else OK)
+
+
 # ── judgement ───────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from alerts.mail import compose_digest
 from alerts.model import Bulletin, Item, Link, MailKind, Met, PlatformWeeks, Quote, Recipient, Severity
 from connectors.model import Kind
-from monitor import hearing, ledger
+from monitor import audit, hearing, ledger
 from monitor.app import App
 from monitor.clock import say_duration, say_moment
 from monitor.excerpts import Ground, permalink, quote_of
@@ -232,7 +232,7 @@ def bulletin_for(
         forgotten=_forgotten(session, since, until),
         judgement=_judgement(session, app, since, until),
         notes=setup_notes(app, now),
-        audit_head=_audit_head(session),
+        audit_head=audit.head(session),
         links=links,
         without_links="" if links else "Run `earshot incidents` on the server to see more.",
         footer="Earshot listens so that nothing that could hurt a person or the charity goes unheard.",
@@ -463,12 +463,6 @@ def _judgement(session: Session, app: App, since: datetime, until: datetime) -> 
     from monitor.learning import weekly_lines
 
     return weekly_lines(session, since, until)
-
-
-def _audit_head(session: Session) -> str:
-    from monitor import audit
-
-    return audit.head(session)
 
 
 def setup_notes(app: App, now: datetime) -> tuple[str, ...]:

@@ -156,7 +156,9 @@ def _judgement(app: App) -> Iterator[Finding]:
 
 def _reads(app: App) -> str:
     reader = app.scorer.reader
-    return f"Posts are read by the rules and by {reader.name}." if reader is not None else "Posts are read by rules alone."
+    return (
+        f"Posts are read by the rules and by {reader.name}." if reader is not None else "Posts are read by rules alone."
+    )
 
 
 def _mail(app: App) -> Looked:

@@ -130,13 +130,9 @@ class Deafness:
 def deafness(row: PlatformRow, limits: Limits, now: datetime) -> Deafness | None:
     """Whether a platform is deaf now. Pure but for the row's values."""
     if row.failing_since is not None:
-        if (
-            row.error_class == RateLimited.__name__
-            and row.retry_at is not None
-            and row.retry_at <= now + limits.deaf_after
-        ):
-            if now - row.failing_since < limits.deaf_after:
-                return None  # an ordinary pause at the platform's word
+        short = row.retry_at is not None and row.retry_at <= now + limits.deaf_after
+        if row.error_class == RateLimited.__name__ and short and now - row.failing_since < limits.deaf_after:
+            return None  # an ordinary pause at the platform's word
         return Deafness(
             row.name,
             min(row.heard_until or row.failing_since, row.failing_since),
@@ -166,6 +162,7 @@ def watch(session: Session, desk: Desk, names: Iterable[str], limits: Limits, no
         if row is None:
             continue
         _announce_token(session, desk, row, now)
+        _tell_faults(session, desk, row, now)
         deaf = deafness(row, limits, now)
         if deaf is None:
             _tell_heard_again(session, desk, row, now)
@@ -213,6 +210,20 @@ def _owe_deaf(session: Session, desk: Desk, role: str, deaf: Deafness, now: date
     desk.owe(
         session, "deaf", MailKind.DEAF, recipient, now, key=f"{deaf.platform}:{deaf.since.isoformat()}", facts=facts
     )
+
+
+def _tell_faults(session: Session, desk: Desk, row: PlatformRow, now: datetime) -> None:
+    """A part of a platform that cannot be heard is told to the operator once a month: it wants a person's hand."""
+    for fault in row.faults:
+        if say_once(session, f"fault:{row.name}:{fault['stream']}:{now:%Y-%m}"[:200], now):
+            facts = {
+                "platform": row.name,
+                "since": now.isoformat(),
+                "why": f"A part is not heard: {fault['what']}",
+                "do": fault["do"],
+            }
+            key = f"fault:{row.name}:{fault['stream']}:{now:%Y-%m}"
+            desk.owe_to_operator(session, "deaf", MailKind.DEAF, now, key=key, facts=facts)
 
 
 def _tell_heard_again(session: Session, desk: Desk, row: PlatformRow, now: datetime) -> None:

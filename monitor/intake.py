@@ -300,14 +300,17 @@ class Intake:
         self, session: Session, before: Incident | None, after: Incident, mention: Mention, now: datetime
     ) -> Incident:
         row = session.get(IncidentRow, after.id)
+        words = ""
         if row is None:
             row = IncidentRow(id=after.id, opened_at=after.opened_at, salt=secrets.token_hex(8))
             session.add(row)
-            note(session, after.id, now, "Earshot", f"Opened as {after.severity.level}.")
+            words = f"Opened as {after.severity.level}."
         elif before is not None and after.severity > before.severity:
-            note(session, after.id, now, "Earshot", f"Raised to {after.severity.level}.")
+            words = f"Raised to {after.severity.level}."
         write_incident(row, after)
         session.flush()
+        if words:
+            note(session, after.id, now, "Earshot", words)
         accounts = self._count_account(session, row, mention)
         return replace(after, accounts=accounts)
 

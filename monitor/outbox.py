@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from alerts.model import MailKind, Recipient, Severity
+from monitor import audit
 from monitor.escalation import ChainPolicy, Step, chain_step
 from monitor.keys import Keys
 from monitor.model import Incident, IncidentState
@@ -259,6 +260,7 @@ ROLE_WORDS = {
 def note(session: Session, incident_id: str, now: datetime, who: str, what: str) -> None:
     """Write into an incident's decision log. Our own words only."""
     session.add(LogRow(incident_id=incident_id, at=now, who=who, what=what))
+    audit.record(session, actor=who, action="incident log", now=now, about=incident_id, words=what)
 
 
 def supersede(session: Session, incident_id: str, now: datetime) -> int:

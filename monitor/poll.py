@@ -277,7 +277,8 @@ class Poller:
             interval = ledger.pace(plan, remaining, now, interval)
             interval *= random.uniform(0.9, 1.1)  # noqa: S311 - spreads the platforms, no secret
         if takeovers.is_active(session) and not ledger.is_exhausted(plan, remaining):
-            interval = min(interval, self.takeover_every)
+            fast = self.takeover_every if wish is not None else ledger.pace(plan, remaining, now, self.takeover_every)
+            interval = min(interval, fast)
         return now + interval
 
     def _retry(

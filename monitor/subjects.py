@@ -17,10 +17,10 @@ from typing import Any
 from sqlalchemy import String, cast, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from monitor import journal
+from monitor import audit, journal
 from monitor.app import App
 from monitor.store import search
-from monitor.store.tables import AlertRow, ErasureRow, IncidentRow, LogRow, MentionRow, QuarantineRow
+from monitor.store.tables import AlertRow, AuditRow, ErasureRow, IncidentRow, LogRow, MentionRow, QuarantineRow
 
 MASK = "[name left out]"
 
@@ -170,6 +170,8 @@ def erase(app: App, who: str) -> str:
             if session.get(ErasureRow, key) is None:
                 session.add(ErasureRow(key=key, platform=platform, at=now, why="asked for"))
         _wipe(session, found, who)
+        about = app.keys.digest("subject", who.strip().lstrip("@").casefold())[:40]
+        audit.record(session, actor="operator", action="person erased", now=now, about=about)
         return len(found.own) + len(found.naming), [key for _, key in keys], needles
 
     count, keys, needles = app.database.in_transaction(work)
@@ -213,6 +215,9 @@ def _wipe(session: Session, found: Found, who: str) -> None:
     pattern = re.compile(re.escape(who.strip().lstrip("@")), re.IGNORECASE)
     for log in found.logs:
         log.what = pattern.sub("[erased]", log.what)
+    for entry in session.scalars(select(AuditRow).where(AuditRow.words.is_not(None))):
+        if entry.words and pattern.search(entry.words):
+            entry.words = None
     for incident in found.incidents:
         incident.summary = pattern.sub("[erased]", incident.summary)
         incident.tip_link = "" if pattern.search(incident.tip_link) else incident.tip_link

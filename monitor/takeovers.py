@@ -14,6 +14,7 @@ from alerts import takeover as machine
 from alerts.model import MailKind, Severity
 from alerts.takeover import State, Takeover, Verb
 from connectors.model import Kind, Mention
+from monitor import audit
 from monitor.model import Category, Incident, IncidentState
 from monitor.outbox import Desk, note
 from monitor.store.tables import IncidentAccountRow, IncidentRow, MentionRow, TakeoverRow
@@ -334,7 +335,9 @@ def _record(session: Session, verb: Verb, after: Takeover | None, now: datetime)
             at=now, verb=verb.value, state=after.state.value, by=after.by, reason=after.reason, facts=_facts(after)
         )
     )
-    session.flush()
+    audit.record(
+        session, actor=after.by, action=f"takeover: {verb.value}", now=now, about=after.incident, words=after.reason
+    )
     return True
 
 

@@ -18,6 +18,26 @@ depends_on = None
 def upgrade() -> None:
     """Bring the tables to this form."""
     op.create_table(
+        "audit",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("action", sa.String(length=60), nullable=False),
+        sa.Column("about", sa.String(length=80), nullable=False),
+        sa.Column("words", sa.Text(), nullable=True),
+        sa.Column("salt", sa.String(length=32), nullable=False),
+        sa.Column("content", sa.String(length=64), nullable=False),
+        sa.Column("chain", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
+    )
+    op.create_table(
+        "audit_head",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("chain", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_head")),
+    )
+    op.create_table(
         "deaf_time",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("platform", sa.String(length=40), nullable=False),
@@ -113,6 +133,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_link_use")),
     )
     op.create_table(
+        "own_account",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("platform", sa.String(length=40), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("two_step", sa.Boolean(), nullable=False),
+        sa.Column("approved", sa.Boolean(), nullable=False),
+        sa.Column("reviewed_at", sa.DateTime(), nullable=True),
+        sa.Column("changed_at", sa.DateTime(), nullable=False),
+        sa.Column("changed_by", sa.Text(), nullable=False),
+        sa.Column("removed_at", sa.DateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_own_account")),
+    )
+    op.create_table(
         "person",
         sa.Column("role", sa.String(length=20), nullable=False),
         sa.Column("away", sa.Boolean(), nullable=True),
@@ -159,6 +194,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("platform", name=op.f("pk_platform_grant")),
     )
     op.create_table(
+        "preflight",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("takeover", sa.String(length=40), nullable=False),
+        sa.Column("platform", sa.String(length=40), nullable=False),
+        sa.Column("result", sa.String(length=20), nullable=False),
+        sa.Column("found", sa.JSON(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.Column("done_at", sa.DateTime(), nullable=True),
+        sa.Column("done_by", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_preflight")),
+        sa.UniqueConstraint("takeover", "platform", name=op.f("uq_preflight_takeover_platform")),
+    )
+    op.create_table(
         "progress",
         sa.Column("loop", sa.String(length=40), nullable=False),
         sa.Column("at", sa.DateTime(), nullable=False),
@@ -177,6 +225,16 @@ def upgrade() -> None:
         sa.Column("until", sa.DateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine")),
     )
+    op.create_table(
+        "sign_in_request",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sign_in_request")),
+    )
+    with op.batch_alter_table("sign_in_request", schema=None) as batch_op:
+        batch_op.create_index("ix_sign_in_request_address_at", ["address", "at"], unique=False)
+
     op.create_table(
         "spending",
         sa.Column("platform", sa.String(length=40), nullable=False),
@@ -209,11 +267,41 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("platform", "hour", "severity", "category", name=op.f("pk_tally")),
     )
     op.create_table(
+        "tip_link",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("made_at", sa.DateTime(), nullable=False),
+        sa.Column("ended_at", sa.DateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tip_link")),
+    )
+    op.create_table(
         "told",
         sa.Column("key", sa.String(length=200), nullable=False),
         sa.Column("at", sa.DateTime(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_told")),
     )
+    op.create_table(
+        "tool_token",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("made_at", sa.DateTime(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("ended_at", sa.DateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tool_token")),
+    )
+    op.create_table(
+        "web_session",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("role", sa.String(length=20), nullable=False),
+        sa.Column("person", sa.String(length=40), nullable=False),
+        sa.Column("opened_at", sa.DateTime(), nullable=False),
+        sa.Column("until", sa.DateTime(), nullable=False),
+        sa.Column("ended_at", sa.DateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_web_session")),
+    )
+    with op.batch_alter_table("web_session", schema=None) as batch_op:
+        batch_op.create_index("ix_web_session_person", ["person"], unique=False)
+
     op.create_table(
         "alert",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -246,6 +334,17 @@ def upgrade() -> None:
             "ix_alert_open", ["delivered_at", "superseded_at", "refused_at", "retry_at"], unique=False
         )
 
+    op.create_table(
+        "card_tick",
+        sa.Column("incident_id", sa.String(length=20), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incident.id"], name=op.f("fk_card_tick_incident_id_incident"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("incident_id", "line", name=op.f("pk_card_tick")),
+    )
     op.create_table(
         "incident_account",
         sa.Column("incident_id", sa.String(length=20), nullable=False),
@@ -325,6 +424,41 @@ def upgrade() -> None:
         batch_op.create_index("ix_mention_posted_at", ["posted_at"], unique=False)
         batch_op.create_index("ix_mention_text_until", ["text_until"], unique=False)
 
+    op.create_table(
+        "register",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("incident_id", sa.String(length=20), nullable=False),
+        sa.Column("body", sa.String(length=20), nullable=False),
+        sa.Column("answer", sa.String(length=20), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incident.id"], name=op.f("fk_register_incident_id_incident"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_register")),
+    )
+    with op.batch_alter_table("register", schema=None) as batch_op:
+        batch_op.create_index("ix_register_incident_id", ["incident_id"], unique=False)
+
+    op.create_table(
+        "statement",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("incident_id", sa.String(length=20), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("checked", sa.JSON(), nullable=False),
+        sa.Column("approved_at", sa.DateTime(), nullable=True),
+        sa.Column("approved_by", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incident.id"], name=op.f("fk_statement_incident_id_incident"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_statement")),
+    )
+    with op.batch_alter_table("statement", schema=None) as batch_op:
+        batch_op.create_index("ix_statement_incident_id", ["incident_id"], unique=False)
+
     if op.get_bind().dialect.name == "sqlite":
         op.execute("CREATE VIRTUAL TABLE mention_search USING fts5(words, tokenize='unicode61 remove_diacritics 2')")
     else:
@@ -335,6 +469,14 @@ def downgrade() -> None:
     """Bring them back to the form before."""
     if op.get_bind().dialect.name == "sqlite":
         op.execute("DROP TABLE mention_search")
+    with op.batch_alter_table("statement", schema=None) as batch_op:
+        batch_op.drop_index("ix_statement_incident_id")
+
+    op.drop_table("statement")
+    with op.batch_alter_table("register", schema=None) as batch_op:
+        batch_op.drop_index("ix_register_incident_id")
+
+    op.drop_table("register")
     with op.batch_alter_table("mention", schema=None) as batch_op:
         batch_op.drop_index("ix_mention_text_until")
         batch_op.drop_index("ix_mention_posted_at")
@@ -348,20 +490,33 @@ def downgrade() -> None:
 
     op.drop_table("incident_log")
     op.drop_table("incident_account")
+    op.drop_table("card_tick")
     with op.batch_alter_table("alert", schema=None) as batch_op:
         batch_op.drop_index("ix_alert_open")
         batch_op.drop_index("ix_alert_incident_id")
 
     op.drop_table("alert")
+    with op.batch_alter_table("web_session", schema=None) as batch_op:
+        batch_op.drop_index("ix_web_session_person")
+
+    op.drop_table("web_session")
+    op.drop_table("tool_token")
     op.drop_table("told")
+    op.drop_table("tip_link")
     op.drop_table("tally")
     op.drop_table("takeover")
     op.drop_table("spending")
+    with op.batch_alter_table("sign_in_request", schema=None) as batch_op:
+        batch_op.drop_index("ix_sign_in_request_address_at")
+
+    op.drop_table("sign_in_request")
     op.drop_table("quarantine")
     op.drop_table("progress")
+    op.drop_table("preflight")
     op.drop_table("platform_grant")
     op.drop_table("platform")
     op.drop_table("person")
+    op.drop_table("own_account")
     op.drop_table("link_use")
     op.drop_table("lease")
     with op.batch_alter_table("incident", schema=None) as batch_op:
@@ -373,3 +528,5 @@ def downgrade() -> None:
     op.drop_table("erasure")
     op.drop_table("digest")
     op.drop_table("deaf_time")
+    op.drop_table("audit_head")
+    op.drop_table("audit")

@@ -1,0 +1,154 @@
+"""Whether we can hear: deafness is told in plain words to the right person, and quiet is never assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from makers import a_mention, an_assessment
+from sqlalchemy import select
+
+from alerts.model import MailKind, Severity
+from connectors.errors import CredentialsRejected, RateLimited, Unreachable
+from connectors.model import Coverage
+from monitor import hearing
+from monitor.model import Category
+from monitor.store.tables import DeafRow, PlatformRow
+from monitor.testing import House
+
+MakeHouse = Callable[..., House]
+ALERT = an_assessment(Severity.ALERT, Category.COMPLAINT)
+
+
+def _coverage(house: House) -> dict[str, tuple[bool, str]]:
+    with house.app.database.read() as session:
+        lines = hearing.coverage_lines(session, house.now, house.app.settings.zone)
+        return {line.platform: (line.deaf, line.text) for line in lines}
+
+
+def test_a_short_outage_is_nobodys_business(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.fail("x", Unreachable("X could not be reached."))
+    house.fast_forward(minutes=20)
+    house.fail("x", None)
+    house.fast_forward(minutes=20)
+
+    assert house.mailer.letters == []
+
+
+def test_an_outage_beyond_the_limit_is_told_to_the_operator_and_when_it_lasts_to_the_ceo(
+    make_house: MakeHouse,
+) -> None:
+    house = make_house()
+    house.fail("x", Unreachable("X could not be reached."))
+
+    house.fast_forward(minutes=50)
+    assert [letter.kind for letter in house.inbox("operator")] == [MailKind.DEAF]
+    assert house.inbox("ceo") == []
+    house.fast_forward(hours=3, step=timedelta(minutes=1))
+
+    assert [letter.kind for letter in house.inbox("ceo")] == [MailKind.DEAF]
+    assert len(house.inbox("operator")) == 1
+
+
+def test_a_refused_token_is_told_to_the_operator_at_once_in_plain_words(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.fail("x", CredentialsRejected("X does not accept the token.", "Make a new one in the developer console."))
+
+    house.fast_forward(minutes=3)
+
+    letter = house.inbox("operator")[0]
+    assert "X does not accept the token." in letter.text
+    assert "Make a new one in the developer console." in letter.text
+
+
+def test_one_deaf_platform_does_not_stop_the_others(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.fail("x", CredentialsRejected("X does not accept the token."))
+    house.say(a_mention("a complaint", platform="facebook"), ALERT)
+
+    house.fast_forward(minutes=2)
+
+    assert MailKind.ALERT in [letter.kind for letter in house.inbox("ceo")]
+
+
+def test_hearing_again_is_told_to_whom_deafness_was_told_and_nothing_is_lost(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.fail("x", Unreachable("X could not be reached."))
+    house.fast_forward(minutes=50)
+    house.say(a_mention("said while we were deaf", platform="x"), ALERT)
+    house.fast_forward(minutes=10)
+    house.fail("x", None)
+    house.fast_forward(minutes=10)
+
+    assert [letter.kind for letter in house.inbox("operator")] == [MailKind.DEAF, MailKind.DEAF]
+    assert [letter.kind for letter in house.inbox("ceo")] == [MailKind.ALERT]
+    with house.app.database.read() as session:
+        deaf = session.scalars(select(DeafRow)).one()
+        assert deaf.ended_at is not None
+
+
+def test_a_mail_about_little_says_how_far_it_was_heard(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.fail("x", Unreachable("X could not be reached."))
+    house.say(a_mention("a complaint", platform="facebook"), ALERT)
+
+    house.fast_forward(minutes=2)
+
+    text = house.inbox("ceo")[0].text
+    assert "X: not heard since" in text
+    assert "Facebook: heard until" in text
+
+
+def test_a_canary_that_does_not_come_back_is_deafness_although_every_answer_is_a_success(
+    make_house: MakeHouse,
+) -> None:
+    house = make_house()
+    house.cover("x", Coverage(suspect="Our own newest post does not come back in the search."))
+
+    house.fast_forward(minutes=50)
+
+    assert [letter.kind for letter in house.inbox("operator")] == [MailKind.DEAF]
+    deaf, text = _coverage(house)["X"]
+    assert deaf
+    assert "in doubt since" in text
+
+
+def test_answers_without_anything_at_all_for_a_day_are_told(make_house: MakeHouse) -> None:
+    house = make_house()
+
+    house.fast_forward(hours=25, step=timedelta(minutes=10))
+
+    told = [letter.text for letter in house.inbox("operator")]
+    assert len(told) == 2
+    assert all("nothing at all" in text for text in told)
+
+
+def test_a_rate_limit_is_obeyed_and_no_alarm_while_it_is_short(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.fail("x", RateLimited("X asks to wait.", retry_at=house.now + timedelta(minutes=10)))
+    house.fast_forward(minutes=2)
+    with house.app.database.read() as session:
+        row = session.get_one(PlatformRow, "x")
+        assert row.due_at >= house.now + timedelta(minutes=7)
+    house.fail("x", None)
+    house.fast_forward(minutes=12)
+
+    assert house.mailer.letters == []
+
+
+def test_a_token_that_ends_is_announced_four_times(make_house: MakeHouse) -> None:
+    house = make_house()
+
+    def set_end(session: object) -> None:
+        row = session.get_one(PlatformRow, "x")  # type: ignore[attr-defined]
+        row.token_ends_at = house.now + timedelta(days=20)
+
+    house.app.database.in_transaction(set_end)
+    for _ in range(21):
+        house.say(a_mention("chatter", platform="x", external_id=f"c{house.now.isoformat()}"))
+        house.say(a_mention("chatter", platform="facebook", external_id=f"d{house.now.isoformat()}"))
+        house.fast_forward(days=1, step=timedelta(hours=6))
+
+    told = [letter for letter in house.inbox("operator") if "token" in letter.subject.lower()]
+    assert len(told) == 4

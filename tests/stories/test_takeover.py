@@ -1,0 +1,197 @@
+"""CEO takeover: begun, watched, reminded of, ended; and when it may begin by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from makers import a_mention, an_assessment
+
+from alerts.model import MailKind, Severity
+from alerts.takeover import Refused, State
+from connectors.model import Author, Kind
+from monitor import takeovers
+from monitor.model import Category
+from monitor.testing import House
+
+MakeHouse = Callable[..., House]
+CRISIS = an_assessment(Severity.CRISIS, Category.MISINFORMATION)
+HACKED = an_assessment(Severity.CRISIS, Category.ACCOUNT_COMPROMISE)
+BY_ITSELF = {"takeover": {"begin_by_itself": "crisis"}}
+
+
+def _begin(house: House, reason: str = "A leaked document") -> bool:
+    app = house.app
+    return app.database.in_transaction(
+        lambda s: takeovers.begin(s, app.desk, by="Rowan Ashdown", reason=reason, now=house.now)
+    )
+
+
+def _end(house: House) -> bool:
+    app = house.app
+    return app.database.in_transaction(
+        lambda s: takeovers.end(s, app.desk, by="Rowan Ashdown", reason="Settled", now=house.now)
+    )
+
+
+def _state(house: House) -> State:
+    with house.app.database.read() as session:
+        return takeovers.current(session).state
+
+
+def test_nobody_begins_takeover_without_a_reason(make_house: MakeHouse) -> None:
+    house = make_house()
+
+    with pytest.raises(Refused, match="reason"):
+        _begin(house, reason="  ")
+
+    assert _state(house) is State.NORMAL
+
+
+def test_beginning_tells_every_poster_the_ceo_and_the_chair(make_house: MakeHouse) -> None:
+    house = make_house()
+
+    assert _begin(house)
+    house.tick()
+
+    assert [letter.kind for letter in house.inbox("poster")] == [MailKind.TAKEOVER]
+    assert len(house.inbox("ceo")) == 1
+    assert len(house.inbox("chair")) == 1
+
+
+def test_beginning_twice_is_beginning_once(make_house: MakeHouse) -> None:
+    house = make_house()
+
+    assert _begin(house)
+    assert not _begin(house)
+    house.tick()
+
+    assert len(house.inbox("poster")) == 1
+
+
+def test_an_own_post_during_takeover_is_a_breach_within_one_poll(make_house: MakeHouse) -> None:
+    house = make_house()
+    _begin(house)
+    house.tick()
+    house.mailer.letters.clear()
+    house.say(a_mention("Big smiles tonight", kind=Kind.OWN_POST))
+
+    house.fast_forward(minutes=1)
+
+    assert MailKind.BREACH in [letter.kind for letter in house.inbox("ceo")]
+
+
+def test_an_own_post_made_before_the_takeover_is_no_breach(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.say(a_mention("An hour ago", kind=Kind.OWN_POST), after=-timedelta(hours=1))
+    _begin(house)
+
+    house.fast_forward(minutes=2)
+
+    assert MailKind.BREACH not in [letter.kind for letter in house.inbox("ceo")]
+
+
+def test_the_holder_is_reminded_every_day_until_it_ends(make_house: MakeHouse) -> None:
+    house = make_house()
+    _begin(house)
+
+    house.fast_forward(days=3, hours=1, step=timedelta(hours=1))
+    reminders = [letter for letter in house.inbox("ceo") if letter.kind is MailKind.TAKEOVER]
+
+    assert len(reminders) == 1 + 3
+
+
+def test_ending_tells_everybody_and_reports_what_the_accounts_did(make_house: MakeHouse) -> None:
+    house = make_house()
+    _begin(house)
+    house.say(a_mention("A forgotten scheduled post", kind=Kind.OWN_POST, platform="x"))
+    house.fast_forward(minutes=5)
+    house.mailer.letters.clear()
+
+    assert _end(house)
+    assert not _end(house)
+    house.tick()
+
+    assert [letter.kind for letter in house.inbox("poster")] == [MailKind.TAKEOVER]
+    kinds = [letter.kind for letter in house.inbox("ceo")]
+    assert sorted(kinds) == [MailKind.REPORT, MailKind.TAKEOVER]
+    assert _state(house) is State.NORMAL
+
+
+def test_a_crisis_proposes_takeover_and_begins_none(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.say(a_mention("a grave lie"), CRISIS)
+
+    house.fast_forward(hours=3, step=timedelta(minutes=1))
+
+    assert _state(house) is State.PROPOSED
+    assert house.inbox("poster") == []
+
+
+def test_one_account_alone_never_begins_it(make_house: MakeHouse) -> None:
+    house = make_house(**BY_ITSELF)
+    for number in range(6):
+        platform = "x" if number % 2 else "facebook"
+        mention = a_mention(
+            "a grave lie about us", external_id=f"n{number}", platform=platform, author=Author(id="one", name="One")
+        )
+        house.say(mention, CRISIS)
+
+    house.fast_forward(minutes=10)
+
+    assert _state(house) is State.PROPOSED
+
+
+def test_three_accounts_on_two_platforms_begin_it_where_so_configured_and_it_ends_after_twelve_hours(
+    make_house: MakeHouse,
+) -> None:
+    house = make_house(**BY_ITSELF)
+    for number in range(3):
+        platform = "x" if number % 2 else "facebook"
+        mention = a_mention(
+            "a grave lie about us", external_id=f"n{number}", platform=platform, author=Author(id=f"a{number}")
+        )
+        house.say(mention, CRISIS)
+
+    house.fast_forward(minutes=2)
+    assert _state(house) is State.ACTIVE
+    assert "by itself" in house.inbox("poster")[0].text
+    house.fast_forward(hours=12, minutes=1, step=timedelta(minutes=20))
+
+    assert _state(house) is State.NORMAL
+
+
+def test_a_person_who_confirms_makes_it_last(make_house: MakeHouse) -> None:
+    house = make_house(**BY_ITSELF)
+    house.say(a_mention("lol owned, free crypto", kind=Kind.OWN_POST), HACKED)
+    house.fast_forward(minutes=2)
+    assert _state(house) is State.ACTIVE
+
+    house.app.database.in_transaction(lambda s: takeovers.confirm(s, by="Rowan Ashdown", now=house.now))
+    house.fast_forward(hours=14, step=timedelta(minutes=20))
+
+    assert _state(house) is State.ACTIVE
+
+
+def test_a_crisis_that_nobody_answers_for_an_hour_begins_it_where_so_configured(make_house: MakeHouse) -> None:
+    house = make_house(**BY_ITSELF)
+    house.say(a_mention("a grave lie"), CRISIS)
+
+    house.fast_forward(minutes=58)
+    assert _state(house) is State.PROPOSED
+    house.fast_forward(minutes=5)
+
+    assert _state(house) is State.ACTIVE
+
+
+def test_a_takeover_survives_a_restart(make_house: MakeHouse) -> None:
+    from monitor.app import App
+
+    house = make_house()
+    _begin(house)
+
+    again = App(house.app.settings, clock=lambda: house.now, stations={})
+    with again.database.read() as session:
+        assert takeovers.current(session).is_active
+    again.close()
