@@ -1,9 +1,9 @@
 """`python benchmarks/judgement.py`: the figures of the judgement, each beside stock VADER's of the same run.
 
-Parts: labelled posts, real texts (as they are and addressed to us), disguises, speed, hostile posts, copies. Posts
-and texts that may not stand in this repository are looked for beside it; where they are absent the part prints "not
-run". ``--levels`` records the level given to each labelled post in ``tests/corpus/levels.json``, so that a change of
-rules or model shows which posts it moved.
+Parts: labelled posts, real texts (as they are and addressed to us), disguises, speed, equality with VADER, hostile
+posts, copies. Posts and texts that may not stand in this repository are looked for beside it; where they are absent
+the part prints "not run". ``--levels`` records the level given to each labelled post in ``tests/corpus/levels.json``,
+so that a change of rules or model shows which posts it moved.
 """
 
 from __future__ import annotations
@@ -269,6 +269,25 @@ def _seconds_for(work: Callable[[], object]) -> float:
     return time.process_time() - begin
 
 
+_TURNS = "but not never no so this least at very kind of without doubt NOT SO !!! ??? :( 😂 💔"
+
+
+def same_as_stock(most: int) -> None:
+    """How many compound scores are those of the original, bit for bit."""
+    dice = random.Random(9)
+    words = [*vader().words, *_TURNS.split()]
+    sentences = [" ".join(dice.choices(words, k=dice.randint(1, 14))) for _ in range(most)]
+    equal = sum(vader().compound(text) == _stock().polarity_scores(text)["compound"] for text in sentences)
+    print(f"compound scores equal to stock VADER: {equal} of {len(sentences)} generated texts")
+    path = CORPUS / "real-texts.jsonl.gz"
+    if not path.exists():
+        print("  real texts: not run (the texts are not here)")
+        return
+    texts = [row["text"] for row in rows_of(path)]
+    equal = sum(vader().compound(text) == _stock().polarity_scores(text)["compound"] for text in texts)
+    print(f"  {equal} of {len(texts)} real texts")
+
+
 HOSTILE: dict[str, str] = {
     "128 KB of zalgo": "a" + "\u0301\u0316" * 64_000,
     "20,000 emoji": "😂" * 20_000,
@@ -331,7 +350,9 @@ def record_levels(scorer: Scorer) -> None:
 def main(arguments: Iterable[str] | None = None) -> None:
     """Print the parts asked for; all of them when none is named."""
     ask = argparse.ArgumentParser(description=__doc__)
-    ask.add_argument("parts", nargs="*", metavar="PART", help="labelled, real, disguises, speed, hostile, copies")
+    ask.add_argument(
+        "parts", nargs="*", metavar="PART", help="labelled, real, disguises, speed, vader, hostile, copies"
+    )
     ask.add_argument("--model", default="auto", choices=("auto", "transformer", "linear", "rules"))
     ask.add_argument("--most", type=int, default=1_500, help="real texts of each set")
     ask.add_argument(
@@ -347,6 +368,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
         "real": lambda: real(scorer, asked.most),
         "disguises": lambda: disguises(scorer, 200),
         "speed": lambda: speed(scorer, asked.model),
+        "vader": lambda: same_as_stock(100_000),
         "hostile": lambda: hostile(scorer),
         "copies": copies,
     }

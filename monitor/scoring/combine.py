@@ -32,6 +32,7 @@ class Lines:
     """The numbers of ``config/judgement.toml``."""
 
     alert: float = 0.5
+    alert_apart: float = 0.5
     crisis: float = 0.5
     watch: float = 0.5
     with_rule: float = 0.25
@@ -72,6 +73,8 @@ class RuleResult:
     """How many levels the counter-evidence argues for."""
     addressed: bool = True
     """Stands on our own channel, or names us: else it cannot matter."""
+    near: bool = True
+    """Stands on our own channel, or holds a word of our world besides our name."""
     far: int = 0
     """0, or 1 and 2 where reach passes the lines of ``raise_watch`` and ``raise_alert``."""
     sentiment: float | None = None
@@ -122,7 +125,7 @@ def _alert(reading: Reading) -> float:
 
 def _weighed(found: RuleResult, reading: Reading, lines: Lines) -> Severity:
     severity = found.severity
-    alert_from = lines.alert if severity < Severity.ALERT else lines.with_rule
+    alert_from = lines.with_rule if severity >= Severity.ALERT else lines.alert if found.near else lines.alert_apart
     if _alert(reading) >= alert_from:
         crisis_from = lines.crisis if severity < Severity.CRISIS else lines.surely_crisis
         sure = reading.levels[3] >= crisis_from * _alert(reading)

@@ -142,6 +142,7 @@ class Scorer:
             signals=tuple(signal for _, signal in signals),
             calmed=lowered,
             addressed=addressed,
+            near=mention.kind is not Kind.MENTION or self._book.has(sheet, "our_world") or language != "en",
             far=far,
             sentiment=vader().compound(mention.text or "") if language == "en" or _is_wordless(text) else None,
             language=language,
@@ -249,7 +250,7 @@ _ONE_LETTER = str.maketrans("013456789$@l|", "oieasgtbgsaii")
 
 
 def _close(text: str) -> str:
-    """``text`` as letters and digits alone, folded: signs that stand for letters read as such, runs of a letter as one."""
+    """``text`` as letters and digits alone, folded; what stands for a letter read as it, runs of a letter as one."""
     return _RUNS.sub(r"\1", "".join(filter(str.isalnum, fold(text[:4000]).translate(_ONE_LETTER))))
 
 
