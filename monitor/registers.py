@@ -70,7 +70,7 @@ def answer(session: Session, incident_id: str, body: str, given: str, reason: st
         incident_id,
         now,
         str(actor),
-        f"{BODIES[body][:1].upper()}{BODIES[body][1:]}: {ANSWERS[given]}{because}",
+        f"{of}: {ANSWERS[given]}{because}",
     )
 
 

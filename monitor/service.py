@@ -38,7 +38,7 @@ def run(settings: Settings, *, on_ready: Callable[[App, Daemon], None] | None = 
 
 def add_housekeeping(app: App, daemon: Daemon) -> None:
     """Everything that is done now and then, each in a thread of its own."""
-    from monitor import digest, forgetting, ping, recheck, renewal, trends
+    from monitor import digest, forgetting, ping, preflight, recheck, renewal, trends
 
     def each(work: Callable[[App, datetime], Any]) -> Callable[[datetime], None]:
         return lambda now: work(app, now) and None
@@ -47,6 +47,7 @@ def add_housekeeping(app: App, daemon: Daemon) -> None:
     daemon.every(timedelta(minutes=1), "trends", each(trends.look))
     daemon.every(timedelta(minutes=5), "forgetting", each(forgetting.forget))
     daemon.every(timedelta(minutes=1), "re-checks", each(recheck.run))
+    daemon.every(timedelta(seconds=10), "pre-flight", each(preflight.run))
     daemon.every(timedelta(hours=1), "renewal", each(renewal.run))
     if app.settings.service.ping_url:
         daemon.every(app.settings.service.ping_every, "ping", each(ping.send))

@@ -14,6 +14,7 @@ from flask import Flask, current_app
 from sqlalchemy.orm import Session
 
 from alerts.model import Recipient
+from monitor import doors
 from monitor.app import App
 
 T = TypeVar("T")
@@ -60,22 +61,16 @@ class House:
         return self.app.database.in_transaction(work)
 
     def everyone(self) -> tuple[Recipient, ...]:
-        """All people of the settings with an account, the leaders first; each address once."""
-        people = self.app.settings.people
-        named = [*self.app.people.values(), *(p.recipient("poster") for p in people.poster)]
-        named += [p.recipient("staff") for p in people.staff]
-        first: dict[str, Recipient] = {}
-        for person in named:
-            first.setdefault(person.email.casefold(), person)
-        return tuple(first.values())
+        """All people of the settings who may sign in."""
+        return doors.everyone(self.app)
 
     def person_mark(self, person: Recipient) -> str:
         """What stands for a person in links and sessions; it tells nothing of them."""
-        return self.app.keys.digest("person", person.role, person.email.casefold())[:20]
+        return doors.mark_of(self.app, person)
 
     def person_of(self, mark: str) -> Recipient | None:
         """The person of a mark; None once they have left the settings."""
-        return next((p for p in self.everyone() if self.person_mark(p) == mark), None)
+        return doors.person_of(self.app, mark)
 
 
 def keep(flask: Flask, app: App) -> None:

@@ -1,20 +1,37 @@
-"""The incident page for those who have signed in."""
+"""The incident page for those who have signed in, and all that can be done on it."""
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, make_response, redirect, render_template, request
+import hmac
+from typing import Any
+
+from flask import Blueprint, abort, make_response, render_template, request
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from monitor import actions, takeovers
+from alerts.model import MailKind, Severity
+from monitor import actions, audit, registers, report, takeovers
+from monitor.actions import NotAllowed
 from monitor.outbox import note
-from monitor.store.tables import IncidentRow
+from monitor.store.tables import CardTickRow, IncidentRow, RegisterRow, StatementRow
+from monitor.web.doing import change, change_and_show
+from monitor.web.figures import growth_picture
 from monitor.web.guard import ALL, KEEPERS, LEADERS, form_token, open_to, say
 from monitor.web.house import house_of
-from monitor.web.incident_view import may_see, view_of
-from monitor.web.visitor import Visitor, lengthen, visitor
+from monitor.web.incident_view import IncidentView, may_see, view_of
+from monitor.web.visitor import Visitor, visitor
 
 pages = Blueprint("incident", __name__)
+
+CHECKS = (
+    "Spelling and names are read by a second person (policy 4.8).",
+    "Every fact has a source (policy 4.13).",
+    "Nobody is named or shown without permission; for under-18s their parents agreed (policy 4.11, 4.12).",
+    "It takes no side in party politics (policy 4.15).",
+    "It says when we will say more.",
+)
+"""What is checked before a statement is approved."""
 
 
 @pages.get("/incidents/<incident_id>")
@@ -23,33 +40,69 @@ def look(incident_id: str) -> BaseResponse:
     """One incident."""
     house, who = house_of(), visitor()
     with house.app.database.read() as session:
-        row = _row(session, incident_id, who)
+        row = row_of(session, incident_id, who)
         view = view_of(session, house, row, role=who.role, signed_in=True)
+        picture = growth_picture(session, house, row.id)
+        ticks = {t.line: t for t in session.scalars(select(CardTickRow).where(CardTickRow.incident_id == row.id))}
+        known = registers.answers(session, row.id)
+        statements = session.scalars(
+            select(StatementRow).where(StatementRow.incident_id == row.id).order_by(StatementRow.id.desc())
+        ).all()
     return make_response(
         render_template(
-            "incident.html", incident=view, signed_in=True, who=who, action=f"/incidents/{view.id}", used=False,
-            reason=f"{view.headline} (incident {view.id})", offers=_offers(view.is_open, view.is_closed, who),
+            "incident_console.html",
+            incident=view,
+            signed_in=True,
+            who=who,
+            action=f"/incidents/{view.id}",
+            used=False,
+            reason=f"{view.headline} (incident {view.id})",
+            offers=_offers(view, who),
             begins=who.decides and not view.takeover.is_active,
+            proposes=not who.decides and view.takeover.state.value == "normal",
+            picture=picture,
+            ticks=ticks,
+            registers=_register_lines(known),
+            registers_needed=registers.needed(row),
+            registers_due=registers.needed(row) and registers.is_due_again(row, known, house.now),
+            statements=statements,
+            checks=CHECKS,
         )
-    )  # fmt: skip
+    )
 
 
-def _offers(is_open: bool, is_closed: bool, who: Visitor) -> dict[str, str]:
+def _register_lines(known: dict[str, RegisterRow]) -> list[tuple[str, str, RegisterRow | None]]:
+    return [(body, name, known.get(body)) for body, name in registers.BODIES.items()]
+
+
+def _offers(view: IncidentView, who: Visitor) -> dict[str, str]:
     offers: dict[str, str] = {}
-    if is_open and who.role in KEEPERS:
+    if view.is_open and who.role in KEEPERS:
         offers["acknowledge"] = form_token()
-    if not is_closed and who.decides:
+    if not view.is_closed and who.decides:
         offers["calm"] = form_token()
     return offers
 
 
-def _row(session: Session, incident_id: str, who: Visitor) -> IncidentRow:
+def row_of(session: Session, incident_id: str, who: Visitor) -> IncidentRow:
+    """The incident, when this visitor may see it."""
     row = session.get(IncidentRow, incident_id)
     if row is None:
         abort(404, "There is no incident of this name, or it is no longer kept.")
     if not may_see(row, who.role):
         abort(403, "This incident names the CEO, so the Chair decides about it.")
     return row
+
+
+def _change(incident_id: str, work: Any) -> BaseResponse:
+    def checked(session: Session, now: Any, who: Visitor) -> None:
+        row_of(session, incident_id, who)
+        work(session, now, who)
+
+    return change_and_show(f"/incidents/{incident_id}", checked)
+
+
+# ── what can be done ────────────────────────────────────────────────────────────────────────────────
 
 
 @pages.post("/incidents/<incident_id>/acknowledge")
@@ -83,6 +136,142 @@ def hand(incident_id: str) -> BaseResponse:
     return _change(incident_id, lambda s, now, who: actions.hand_to_chair(s, desk, incident_id, who.actor, now))
 
 
+@pages.post("/incidents/<incident_id>/close")
+@open_to(LEADERS)
+def close(incident_id: str) -> BaseResponse:
+    """Close it, with a reason, once the registers of a severe one are answered."""
+    desk, reason = house_of().app.desk, actions.own_words(request.form.get("reason", ""))
+
+    def work(session: Session, now: Any, who: Visitor) -> None:
+        if not reason:
+            raise NotAllowed("Say in a few words how it ended.")
+        registers.must_be_answered(session, row_of(session, incident_id, who))
+        actions.close(session, desk, incident_id, who.actor, reason, now)
+
+    return _change(incident_id, work)
+
+
+@pages.post("/incidents/<incident_id>/tick")
+@open_to(ALL)
+def tick(incident_id: str) -> BaseResponse:
+    """A line of the first-hour card is done, or was not after all."""
+    house, number = house_of(), request.form.get("line", "")
+
+    def work(session: Session, now: Any, who: Visitor) -> None:
+        row = row_of(session, incident_id, who)
+        lines = house.app.cards.for_category(row.category, row.source).card.do
+        if not number.isdigit() or int(number) >= len(lines):
+            raise NotAllowed("The card has no such line.")
+        done = session.get(CardTickRow, (incident_id, int(number)))
+        if done is None:
+            session.add(CardTickRow(incident_id=incident_id, line=int(number), at=now, who=str(who.actor)))
+            note(session, incident_id, now, str(who.actor), f"Done: {lines[int(number)]}")
+        else:
+            session.delete(done)
+            note(session, incident_id, now, str(who.actor), f"Not done after all: {lines[int(number)]}")
+
+    return _change(incident_id, work)
+
+
+@pages.post("/incidents/<incident_id>/register")
+@open_to(KEEPERS)
+def register(incident_id: str) -> BaseResponse:
+    """Who was told of it, or why not. All six are answered on one form; what is unchanged is left alone."""
+    given = {body: request.form.get(f"answer-{body}", "") for body in registers.BODIES}
+    reasons = {body: actions.own_words(request.form.get(f"reason-{body}", "")) for body in registers.BODIES}
+
+    def work(session: Session, now: Any, who: Visitor) -> None:
+        row = row_of(session, incident_id, who)
+        known = registers.answers(session, incident_id)
+        again = registers.is_due_again(row, known, now)
+        for body, answer in given.items():
+            before = known.get(body)
+            same = before is not None and (before.answer, before.reason) == (answer, reasons[body])
+            if answer and (not same or again):
+                registers.answer(session, incident_id, body, answer, reasons[body], who.actor, now)
+
+    return _change(incident_id, work)
+
+
+@pages.post("/incidents/<incident_id>/statement")
+@open_to(ALL)
+def statement(incident_id: str) -> BaseResponse:
+    """Keep a holding statement, not yet approved. Earshot publishes nothing."""
+    text = actions.own_words(request.form.get("text", ""))
+
+    def work(session: Session, now: Any, who: Visitor) -> None:
+        if not text:
+            raise NotAllowed("Write the statement first.")
+        session.add(
+            StatementRow(
+                incident_id=incident_id, text=text, made_at=now, made_by=str(who.actor), checked=[], approved_by=""
+            )
+        )
+        note(session, incident_id, now, str(who.actor), "A holding statement was drafted.")
+
+    return _change(incident_id, work)
+
+
+@pages.post("/incidents/<incident_id>/approve")
+@open_to(LEADERS)
+def approve(incident_id: str) -> BaseResponse:
+    """Approve a statement, after the checks, with no blank left in it."""
+    number, ticked = request.form.get("statement", ""), request.form.getlist("check")
+
+    def work(session: Session, now: Any, who: Visitor) -> None:
+        row = session.get(StatementRow, int(number)) if number.isdigit() else None
+        if row is None or row.incident_id != incident_id:
+            raise NotAllowed("That statement is no longer here.")
+        if len(set(ticked)) < len(CHECKS):
+            raise NotAllowed("Go through all checks first, and tick each one.")
+        if "[" in row.text:
+            raise NotAllowed("There is still a blank in square brackets. Fill it in, and draft it anew.")
+        row.checked, row.approved_at, row.approved_by = list(CHECKS), now, str(who.actor)
+        note(session, incident_id, now, str(who.actor), f"Statement {row.id} approved.")
+        audit.record(session, actor=str(who.actor), action="statement approved", now=now, about=incident_id)
+
+    return _change(incident_id, work)
+
+
+@pages.post("/incidents/<incident_id>/missed")
+@open_to(ALL)
+def missed(incident_id: str) -> BaseResponse:
+    """ "You should have told me": a mention that ought to have alerted."""
+    number, reason = request.form.get("mention", ""), request.form.get("reason", "")
+
+    def work(session: Session, now: Any, who: Visitor) -> None:
+        if not number.isdigit():
+            raise NotAllowed("Choose the post first.")
+        actions.missed(session, int(number), who.actor, reason, now)
+
+    return _change(incident_id, work)
+
+
+@pages.post("/incidents/<incident_id>/propose")
+@open_to(ALL)
+def propose(incident_id: str) -> BaseResponse:
+    """Ask the one who decides to take over: told at once, by mail."""
+    house, reason = house_of(), actions.own_words(request.form.get("reason", ""))
+
+    def work(session: Session, now: Any, who: Visitor) -> None:
+        row = row_of(session, incident_id, who)
+        if not reason:
+            raise NotAllowed("Say in a few words why.")
+        if row.drill:
+            note(session, row.id, now, str(who.actor), f"DRILL: takeover proposed: {reason}")
+            return
+        desk = house.app.desk
+        head = desk.person(session, "chair") if row.names_ceo else None
+        facts = {"incident": row.id, "reason": f"{who.actor}: {reason}"}
+        desk.owe(
+            session, "takeover_proposed", MailKind.TAKEOVER, head or desk.head(session), now,
+            key=f"{row.id}:{who.mark}", severity=Severity.CRISIS, facts=facts,
+        )  # fmt: skip
+        note(session, row.id, now, str(who.actor), f"Proposed takeover: {reason}")
+
+    return _change(incident_id, work)
+
+
 @pages.post("/incidents/<incident_id>/takeover")
 @open_to(LEADERS)
 def ask_takeover(incident_id: str) -> BaseResponse:
@@ -92,29 +281,35 @@ def ask_takeover(incident_id: str) -> BaseResponse:
     if not reason:
         abort(400, "Please say in a few words why. Go back, and write it into the box.")
     with house.app.database.read() as session:
-        row = _row(session, incident_id, who)
-    bound = house.app.keys.digest("begin", who.session_id, incident_id, reason)[:40]
+        row = row_of(session, incident_id, who)
     return make_response(
         render_template(
-            "confirm.html", reason=reason, action=f"/incidents/{incident_id}/begin", page=bound, signed_in=True,
-            posters=len(house.app.desk.posters), drill=row.drill,
+            "confirm.html",
+            reason=reason,
+            action=f"/incidents/{incident_id}/begin",
+            page=_bound(who, incident_id, reason),
+            signed_in=True,
+            posters=len(house.app.desk.posters),
+            drill=row.drill,
         )
-    )  # fmt: skip
+    )
+
+
+def _bound(who: Visitor, incident_id: str, reason: str) -> str:
+    return house_of().app.keys.digest("begin", who.session_id, incident_id, reason)[:40]
 
 
 @pages.post("/incidents/<incident_id>/begin")
 @open_to(LEADERS)
 def begin(incident_id: str) -> BaseResponse:
     """ "Yes, begin now", bound to the page and to the reason."""
-    house, who = house_of(), visitor()
+    house = house_of()
     reason = actions.own_words(request.form.get("reason", ""))
-    if request.form.get("page", "") != house.app.keys.digest("begin", who.session_id, incident_id, reason)[:40]:
+    if not hmac.compare_digest(request.form.get("page", "").encode(), _bound(visitor(), incident_id, reason).encode()):
         abort(403, "The reason was changed after the question. Go back, and press Begin once more.")
 
-    def work(session: Session) -> str:
-        now = house.now
-        row = _row(session, incident_id, who)
-        lengthen(session, who.session_id, now)
+    def work(session: Session, now: Any, who: Visitor) -> str:
+        row = row_of(session, incident_id, who)
         if row.drill:
             note(session, row.id, now, str(who.actor), f"DRILL: takeover would have begun: {reason}")
             return "DRILL: takeover would have begun now"
@@ -124,23 +319,38 @@ def begin(incident_id: str) -> BaseResponse:
         actions.acknowledge(session, row.id, who.actor, now)
         return "Takeover has begun" if begun else "Takeover is on already"
 
-    title = house.change(work)
+    title = change(work)
     return say(
         title,
-        "Nobody but the holder may publish. The CEO and the Chair have a link in their mail that undoes it.",
-        links={"Back to the incident": f"/incidents/{incident_id}", "May we post?": "/publishing"},
+        "" if title.startswith("DRILL") else "Nobody but the holder may publish. The CEO and the Chair can undo it.",
+        links={
+            "See the takeover: what is scheduled, who may post": "/takeover",
+            "Back to the incident": f"/incidents/{incident_id}",
+        },
     )
 
 
-def _change(incident_id: str, work: object) -> BaseResponse:
+@pages.get("/incidents/<incident_id>/report")
+@open_to(KEEPERS)
+def after_action(incident_id: str) -> BaseResponse:
+    """The after-action report, to be printed."""
     house, who = house_of(), visitor()
-    assert callable(work)
+    with house.app.database.read() as session:
+        row = row_of(session, incident_id, who)
+        found = report.after_action(session, house.app.cards, row, house.now, house.app.settings.zone)
+    return make_response(render_template("report.html", report=found))
 
-    def all_of_it(session: Session) -> None:
-        now = house.now
-        _row(session, incident_id, who)
-        lengthen(session, who.session_id, now)
-        work(session, now, who)
 
-    house.change(all_of_it)
-    return redirect(f"/incidents/{incident_id}", 303)
+@pages.get("/incidents")
+@open_to(ALL)
+def all_of_them() -> BaseResponse:
+    """Every incident, the newest first."""
+    house, who = house_of(), visitor()
+    before = request.args.get("before", "")
+    query = select(IncidentRow).order_by(IncidentRow.opened_at.desc(), IncidentRow.id.desc()).limit(51)
+    with house.app.database.read() as session:
+        edge = session.get(IncidentRow, before) if before else None
+        if edge is not None:
+            query = query.where(IncidentRow.opened_at <= edge.opened_at, IncidentRow.id != edge.id)
+        rows = [row for row in session.scalars(query) if may_see(row, who.role)]
+    return make_response(render_template("incidents.html", rows=rows[:50], more=rows[49].id if len(rows) > 50 else ""))

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from alerts.model import MailKind, Recipient, Severity
 from alerts.takeover import State, Takeover
-from monitor import actions, takeovers
+from monitor import actions, doors, takeovers
 from monitor.actions import DECIDERS, Actor, NotAllowed
 from monitor.links import LinkExpired, LinkInvalid, Purpose, Ticket, use_up, was_used
 from monitor.outbox import ROLE_WORDS, note
@@ -79,6 +79,8 @@ def look(token: str) -> BaseResponse:
     if opened.ticket.purpose is Purpose.SIGN_IN:
         return door.offer(opened.token, opened.ticket, opened.button("sign-in"), expired=opened.expired)
     if opened.ticket.purpose is Purpose.TIP:
+        if not _tip_link_lasts(opened):
+            return _tips_ended()
         return tell.offer(f"/a/{token}", opened.button("tell"))
     if opened.expired:
         return _too_old(opened)
@@ -101,6 +103,8 @@ def press(token: str) -> BaseResponse:
         return _not_ours()
     action = request.form.get("do", "")
     if opened.ticket.purpose is Purpose.TIP and action == "tell":
+        if not _tip_link_lasts(opened):
+            return _tips_ended()
         return tell.receive(opened.house, by="", holds=opened.holds("tell"), again=f"/a/{token}")
     if opened.ticket.purpose is Purpose.SIGN_IN and action == "sign-in":
         return door.enter(opened.house, opened.ticket, holds=opened.holds("sign-in"), expired=opened.expired)
@@ -140,6 +144,19 @@ def _not_ours() -> Response:
         "It is not one of ours, or it was cut off on its way. Open the mail again and press the button there.",
         "If it is urgent: the command line on the server, or a telephone call, always works.",
         status=404,
+    )
+
+
+def _tip_link_lasts(opened: Opened) -> bool:
+    with opened.house.app.database.read() as session:
+        return doors.tip_link_lasts(session, opened.ticket.id) and not opened.expired
+
+
+def _tips_ended() -> Response:
+    return say(
+        "This link has ended",
+        "Ask the operator for the new one. If it is urgent, ring the CEO or the Chair now.",
+        status=410,
     )
 
 

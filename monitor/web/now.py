@@ -10,8 +10,8 @@ from alerts.model import Severity
 from monitor import hearing, takeovers
 from monitor.model import IncidentState
 from monitor.notices import headline_of
-from monitor.outbox import ROLE_WORDS
 from monitor.store.tables import IncidentRow
+from monitor.web.figures import week_of
 from monitor.web.guard import ALL, open_to
 from monitor.web.house import house_of
 from monitor.web.incident_view import may_see
@@ -35,6 +35,7 @@ def look() -> BaseResponse:
         ).all()
         takeover = takeovers.current(session)
         coverage = hearing.coverage_lines(session, now, app.settings.zone)
+        pictures = week_of(session, house)
     incidents = [
         (row, headline_of(row, app.cards.for_category(row.category, row.source)))
         for row in rows
@@ -42,7 +43,12 @@ def look() -> BaseResponse:
     ]
     return make_response(
         render_template(
-            "now.html", incidents=incidents, takeover=takeover, coverage_lines=coverage, who=who,
-            holder=ROLE_WORDS.get(takeover.holder, takeover.holder),
+            "now.html",
+            pictures=pictures,
+            deaf=any(line.deaf for line in coverage) or not coverage,
+            incidents=incidents,
+            takeover=takeover,
+            coverage_lines=coverage,
+            who=who,
         )
-    )  # fmt: skip
+    )

@@ -19,10 +19,14 @@ from monitor.web.house import house_of
 
 ALL = frozenset({"ceo", "chair", "operator", "poster", "staff"})
 
+KEEPERS = frozenset({"ceo", "chair", "operator"})
+
 MENU = (
     ("/", "Now", ALL),
+    ("/takeover", "Takeover", ALL),
     ("/publishing", "May we post?", ALL),
     ("/tell", "Tell the CEO", ALL),
+    ("/drill", "Drill", KEEPERS),
 )
 
 
@@ -39,6 +43,7 @@ def teach(flask: Flask) -> None:
         category=category,
         defang=defang,
         safe_url=safe_url,
+        stamp=datetime.fromisoformat,
     )
     flask.jinja_env.globals.update(
         house_name=lambda: house_of().app.settings.organisation.name,

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask.testing import FlaskClient
 from makers import NOW
 
 from alerts.model import Severity
+from monitor import doors
 from monitor.app import App
 from monitor.links import Purpose
 from monitor.model import IncidentState
@@ -92,6 +94,11 @@ class PagesHouse:
     def token(self, purpose: Purpose, role: str = "ceo", subject: str = "i1") -> str:
         """A link's token as a mail would carry it."""
         return self.app.links.token(purpose, role, subject, self.now)
+
+    def tip_path(self, *, renew: bool = False) -> str:
+        """The path of the link to "Tell the CEO" that is handed out."""
+        with self.app.database.write() as session:
+            return urlsplit(doors.tip_link(session, self.app, self.now, renew=renew)).path
 
     def add(self, *rows: Any) -> None:
         with self.app.database.write() as session:

@@ -335,7 +335,7 @@ def test_the_words_of_a_safeguarding_matter_are_shown_only_after_signing_in(hous
 
 
 def test_a_tip_by_link_always_alerts_and_is_rate_limited(house: PagesHouse) -> None:
-    browser, path = house.browser(), f"/a/{house.token(Purpose.TIP, 'staff', '')}"
+    browser, path = house.browser(), house.tip_path()
     page = browser.get(path)
 
     answers = [browser.press(page, "tell", words=f"I saw something {n}").status_code for n in range(12)]
@@ -345,9 +345,19 @@ def test_a_tip_by_link_always_alerts_and_is_rate_limited(house: PagesHouse) -> N
 
 
 def test_an_empty_tip_is_asked_again(house: PagesHouse) -> None:
-    browser, path = house.browser(), f"/a/{house.token(Purpose.TIP, 'staff', '')}"
+    browser, path = house.browser(), house.tip_path()
 
     answer = browser.press(browser.get(path), "tell")
 
     assert answer.status_code == 400
     assert house.alerts() == []
+
+
+def test_a_tip_link_that_was_ended_opens_nothing_any_more(house: PagesHouse) -> None:
+    browser, path = house.browser(), house.tip_path()
+    page = browser.get(path)
+    house.tip_path(renew=True)
+
+    assert browser.get(path).status_code == 410
+    assert browser.press(page, "tell", words="Too late").status_code == 410
+    assert house.alerts("tip") == []

@@ -1,0 +1,244 @@
+"""Takeover in practice: begin, see what is scheduled, who may post, hand over, stand down (policy 4.16)."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from typing import Any
+
+from flask import Blueprint, abort, make_response, render_template, request
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as BaseResponse
+
+from alerts.model import Severity
+from alerts.takeover import State
+from monitor import actions, preflight, takeovers
+from monitor.actions import NotAllowed
+from monitor.hearing import coverage_lines
+from monitor.model import IncidentState
+from monitor.notices import headline_of
+from monitor.outbox import ROLE_WORDS
+from monitor.store.tables import AccountRow, IncidentRow, MentionRow, PreflightRow
+from monitor.web.doing import change, change_and_show
+from monitor.web.guard import ALL, LEADERS, open_to, say
+from monitor.web.house import House, house_of
+from monitor.web.incident_view import may_see
+from monitor.web.visitor import Visitor, visitor
+
+pages = Blueprint("takeover", __name__)
+
+RUNNING = {State.ACTIVE, State.STANDING_DOWN}
+
+
+@pages.get("/takeover")
+@open_to(ALL)
+def look() -> BaseResponse:
+    """The state, and all that goes with it."""
+    house, who = house_of(), visitor()
+    app, now = house.app, house.now
+    with app.database.read() as session:
+        takeover = takeovers.current(session)
+        since = takeover.since if takeover.state in RUNNING and takeover.since is not None else None
+        posts = takeovers.own_posts_during(session, since, now) if since is not None else []
+        waiting = _preflight(session, house, since.isoformat()) if since is not None else []
+        incidents = [
+            (row.id, headline_of(row, app.cards.for_category(row.category, row.source)))
+            for row in session.scalars(
+                select(IncidentRow)
+                .where(
+                    IncidentRow.state != IncidentState.CLOSED.value,
+                    IncidentRow.severity >= int(Severity.ALERT),
+                    IncidentRow.drill.is_(False),
+                )
+                .order_by(IncidentRow.severity.desc(), IncidentRow.last_seen_at.desc())
+                .limit(20)
+            )
+            if may_see(row, who.role)
+        ]
+        past = takeovers.history(session, 30)
+        coverage = coverage_lines(session, now, app.settings.zone)
+    other = "chair" if takeover.holder == "ceo" else "ceo"
+    return make_response(
+        render_template(
+            "takeover.html",
+            takeover=takeover,
+            running=takeover.state in RUNNING,
+            who=who,
+            holder=_name(house, takeover.holder),
+            other=other if other in app.people else "",
+            other_name=_name(house, other),
+            posts=posts,
+            waiting=waiting,
+            incidents=incidents,
+            past=past,
+            coverage_lines=coverage,
+            card=app.cards.takeover,
+            passwords=app.cards.passwords,
+            posters=app.desk.posters,
+            platforms=list(preflight.WHERE),
+            every=app.desk.report_every,
+        )
+    )
+
+
+def _name(house: House, role: str) -> str:
+    person = house.app.people.get(role)
+    words = ROLE_WORDS.get(role, role)
+    return f"{person.name} ({words})" if person is not None else words
+
+
+def _preflight(session: Session, house: House, begun: str) -> list[tuple[str, PreflightRow | None, str, str]]:
+    """For each channel: what was found, where to look, and who looks after it."""
+    known = {row.platform: row for row in session.scalars(select(PreflightRow).where(PreflightRow.takeover == begun))}
+    owners: dict[str, list[str]] = {}
+    for account in session.scalars(select(AccountRow).where(AccountRow.removed_at.is_(None))):
+        owners.setdefault(account.platform, []).append(account.owner)
+    for poster in house.app.desk.posters:
+        for platform in poster.platforms:
+            owners.setdefault(platform, []).append(poster.name)
+    names = dict.fromkeys([*preflight.WHERE, *known])
+    return [
+        (name, known.get(name), preflight.WHERE.get(name, ""), ", ".join(dict.fromkeys(owners.get(name, []))))
+        for name in names
+    ]
+
+
+# ── beginning, from this page ───────────────────────────────────────────────────────────────────────
+
+
+def _asked() -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
+    names = tuple(name[:80] for name in request.form.getlist("allowed") if name.strip())
+    platforms = tuple(p for p in request.form.getlist("platform") if p in preflight.WHERE)
+    return actions.own_words(request.form.get("reason", "")), request.form.get("incident", "")[:20], names, platforms
+
+
+def _bound(who: Visitor, *asked: Any) -> str:
+    return house_of().app.keys.digest("begin", who.session_id, json.dumps(asked))[:40]
+
+
+@pages.post("/takeover/ask")
+@open_to(LEADERS)
+def ask() -> BaseResponse:
+    """Ask once more; nothing has changed yet."""
+    reason, incident, names, platforms = _asked()
+    if not reason:
+        abort(400, "Please say in a few words why. Go back, and write it into the box.")
+    page = render_template(
+        "confirm.html",
+        reason=reason,
+        action="/takeover/begin",
+        page=_bound(visitor(), reason, incident, names, platforms),
+        signed_in=True,
+        posters=len(house_of().app.desk.posters),
+        drill=False,
+        extra={"incident": incident},
+        allowed=names,
+        platforms=platforms,
+    )
+    return make_response(page)
+
+
+@pages.post("/takeover/begin")
+@open_to(LEADERS)
+def begin() -> BaseResponse:
+    """ "Yes, begin now", bound to what the question showed."""
+    house = house_of()
+    reason, incident, names, platforms = _asked()
+    bound = _bound(visitor(), reason, incident, names, platforms)
+    if not hmac.compare_digest(request.form.get("page", "").encode(), bound.encode()):
+        abort(403, "Something was changed after the question. Go back, and press Begin once more.")
+
+    def work(session: Session, now: Any, who: Visitor) -> bool:
+        row = session.get(IncidentRow, incident) if incident else None
+        if row is not None and (row.drill or not may_see(row, who.role)):
+            raise NotAllowed("A takeover cannot be about this incident.")
+        return takeovers.begin(
+            session, house.app.desk, by=str(who.actor), reason=reason, now=now, role=who.role,
+            incident=row.id if row is not None else "", allowed=names, allowed_platforms=platforms,
+        )  # fmt: skip
+
+    begun = change(work)
+    return say(
+        "Takeover has begun" if begun else "Takeover is on already",
+        "Everybody who posts is being told now. See next what is scheduled inside the platforms.",
+        links={"See the takeover": "/takeover"},
+    )
+
+
+# ── while it runs ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pages.post("/takeover/allow")
+@open_to(LEADERS)
+def allow() -> BaseResponse:
+    """Let others post meanwhile, on some platforms."""
+    _, _, names, platforms = _asked()
+    return change_and_show(
+        "/takeover",
+        lambda s, now, who: takeovers.allow(s, by=str(who.actor), names=names, platforms=platforms, now=now),
+    )
+
+
+@pages.post("/takeover/hand-over")
+@open_to(LEADERS)
+def hand_over() -> BaseResponse:
+    """Give it to the other of CEO and Chair."""
+    house, to = house_of(), request.form.get("to", "")
+    if to not in LEADERS or to not in house.app.people:
+        abort(400, "It can be handed to the CEO or to the Chair only.")
+    return change_and_show(
+        "/takeover",
+        lambda s, now, who: takeovers.hand_over(s, house.app.desk, by=str(who.actor), to=to, now=now),
+    )
+
+
+@pages.post("/takeover/confirm")
+@open_to(LEADERS)
+def confirm() -> BaseResponse:
+    """Let a takeover that began by itself stand on a person's word."""
+    return change_and_show("/takeover", lambda s, now, who: takeovers.confirm(s, by=str(who.actor), now=now))
+
+
+@pages.post("/takeover/allowed-post")
+@open_to(LEADERS)
+def allowed_post() -> BaseResponse:
+    """A post of ours was in order."""
+    number = request.form.get("mention", "")
+
+    def work(session: Session, now: Any, who: Visitor) -> None:
+        row = session.get(MentionRow, int(number)) if number.isdigit() else None
+        if row is None or row.kind != "own_post":
+            raise NotAllowed("That post is no longer kept.")
+        row.allowed_at = row.allowed_at or now
+
+    return change_and_show("/takeover", work)
+
+
+@pages.post("/takeover/looked")
+@open_to(ALL)
+def looked() -> BaseResponse:
+    """Somebody has looked at a platform's queue by hand."""
+    number = request.form.get("channel", "")
+
+    def work(session: Session, now: Any, who: Visitor) -> None:
+        row = session.get(PreflightRow, int(number)) if number.isdigit() else None
+        if row is None:
+            raise NotAllowed("That channel is not on the list.")
+        row.done_at, row.done_by = now, str(who.actor)
+
+    return change_and_show("/takeover", work)
+
+
+@pages.post("/takeover/end")
+@open_to(LEADERS)
+def end() -> BaseResponse:
+    """End it, or stand down while something stays on hold."""
+    house = house_of()
+    reason, on_hold = (actions.own_words(request.form.get(key, "")) for key in ("reason", "on_hold"))
+    return change_and_show(
+        "/takeover",
+        lambda s, now, who: takeovers.end(
+            s, house.app.desk, by=str(who.actor), reason=reason, now=now, on_hold=on_hold
+        ),
+    )
