@@ -106,6 +106,8 @@ def takeover_posters(writer: Writer) -> Notice:
     facts = [Fact("Since", writer.when("since")), Fact("Who speaks", writer.name_of(writer.word("holder", "ceo")))]
     allowed = _takeover_facts(writer)
     facts += [fact for fact in allowed if fact.label == "May still post"]
+    if writer.facts.get("ends_at"):
+        facts.append(Fact("Begun", f"by itself; ends {writer.when('ends_at')} unless a person confirms it"))
     if platforms:
         facts.append(Fact("Your channels", platforms))
     return _takeover(

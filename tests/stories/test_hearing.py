@@ -150,5 +150,5 @@ def test_a_token_that_ends_is_announced_four_times(make_house: MakeHouse) -> Non
         house.say(a_mention("chatter", platform="facebook", external_id=f"d{house.now.isoformat()}"))
         house.fast_forward(days=1, step=timedelta(hours=6))
 
-    told = [letter for letter in house.inbox("operator") if "token" in letter.subject.lower()]
+    told = [letter for letter in house.inbox("operator") if "token" in letter.text.lower()]
     assert len(told) == 4
