@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN_TESTS ?= -n auto
+PINNED := --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --allow-unsafe --strip-extras
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check dev seed accept wheel lock bench prove train migration format clean
@@ -48,9 +49,10 @@ train: $(VENV)/.ready  ## Train the learned scorer anew from training/data
 wheel: $(VENV)/.ready  ## Build the wheel
 	$(BIN)/python -m build --no-isolation --wheel
 
-lock: $(VENV)/.ready  ## Resolve the dependencies anew and pin them by hash
-	$(BIN)/pip-compile --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --allow-unsafe \
-		--strip-extras --extra postgres --extra model --extra dev --extra build -o requirements.lock pyproject.toml
+lock: $(VENV)/.ready  ## Resolve the dependencies anew and pin them by hash: all, those a server needs, those that build
+	$(BIN)/pip-compile $(PINNED) --extra postgres --extra model --extra dev --extra build -o requirements.lock pyproject.toml
+	$(BIN)/pip-compile $(PINNED) --extra postgres --extra model -c requirements.lock -o requirements-run.lock pyproject.toml
+	$(BIN)/pip-compile $(PINNED) --only-build-deps --build-deps-for wheel -c requirements.lock -o requirements-build.lock pyproject.toml
 
 migration: $(VENV)/.ready  ## Write a migration from the tables: make migration m="what changed"
 	@$(BIN)/python -m monitor.migrations.new "$(m)"

@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerts.mailer import MailSettings
@@ -65,12 +65,22 @@ class People:
 class Store:
     """Where the memory lies. ``state_dir`` holds the install key, the lock and the erasure journal."""
 
-    url: str = "sqlite:///earshot.db"
+    url: str = field(default="sqlite:///earshot.db", repr=False)
     state_dir: str = ""
+    password: str = field(default="", repr=False, metadata={"secret": True})
+    """PostgreSQL's, so that it need not stand in ``url``; it is put in there when the settings are made."""
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise ValueError('url: "sqlite:///earshot.db" or "postgresql+psycopg://user@host/name"')
+        if not self.password:
+            return
+        user, at, place = self.url.removeprefix("postgresql+psycopg://").partition("@")
+        if not at or not user or self.url.startswith("sqlite"):
+            raise ValueError('password: only beside a url such as "postgresql+psycopg://user@host/name"')
+        if ":" not in user:
+            address = f"postgresql+psycopg://{user}:{quote(self.password, safe='')}@{place}"
+            object.__setattr__(self, "url", address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +263,8 @@ def read(raw: Mapping[str, Any], path: Path, environ: Mapping[str, str]) -> Sett
         name: reader.table(registry.load(name).settings, table, f"connectors.{name}")
         for name, table in connectors_raw.items()
     }
+    if "store" in values:
+        reader.secrets += _passwords(values["store"].url)
     settings = Settings(**values, path=path, secrets=tuple(reader.secrets))
     try:
         ZoneInfo(settings.organisation.timezone)
@@ -282,6 +294,15 @@ def platform_of(name: str) -> AnyPlatform:
         return registry.load(name)
     except registry.UnknownPlatform as error:
         raise SettingsError(str(error)) from None
+
+
+def _passwords(url: str) -> list[str]:
+    """The password inside a database's URL, as written there and as meant."""
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        return []
+    return [password, unquote(password)] if password else []
 
 
 def _default_of(name: str) -> object | None:
@@ -344,11 +365,20 @@ class _Reader:
             raise SettingsError(f"{path}: {key} and {file_key} are both set; keep one.")
         if not isinstance(raw[file_key], str):
             raise SettingsError(f"{path}.{file_key}: expected the path of a file, found {_found(raw[file_key])}.")
-        file = Path(raw[file_key]).expanduser()
         try:
-            return True, (file if file.is_absolute() else self._folder / file).read_text("utf-8").strip()
+            return True, self._file(raw[file_key]).read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{path}.{file_key}: the file cannot be read ({type(error).__name__}).") from None
+
+    def _file(self, named: str) -> Path:
+        """``named`` counted from the settings file, or what systemd loaded from there for this service alone."""
+        file = Path(named).expanduser()
+        credentials = self._environ.get("CREDENTIALS_DIRECTORY")
+        if credentials and not file.is_absolute():
+            loaded = Path(credentials) / named.replace("/", "_")
+            if loaded.exists():
+                return loaded
+        return file if file.is_absolute() else self._folder / file
 
     def _remember(self, value: object) -> None:
         for text in value if isinstance(value, tuple) else (value,):
