@@ -85,7 +85,9 @@ class TransformerReader:
 
 def load_transformer(folder: Path) -> TransformerReader:
     """The transformer of ``folder`` and the linear reader beside it. Raises ModelRefused."""
-    settings = numbers(folder)["transformer"]
+    settings = numbers(folder).get("transformer")
+    if settings is None:
+        raise ModelRefused("the model files hold no transformer; install Earshot again")
     examples = Examples(zlib.decompress(shipped(folder, "examples.bin")))
     steps = np.frombuffer(shipped(folder, "vectors.bin"), dtype=np.int8)
     if len(steps) != len(examples.reasons) * settings["width"]:
