@@ -33,7 +33,7 @@ def score_lines(lines: Iterable[str], scorer: Scorer, *, derived_data_allowed: b
     rows = (line for line in lines if line.strip())
     while batch := list(islice(rows, BATCH)):
         for answer in _answers(batch, scorer, derived_data_allowed):
-            yield json.dumps(answer, ensure_ascii=False)
+            yield _written(answer)
 
 
 def mention_of(row: Mapping[str, Any]) -> Mention:
@@ -85,6 +85,15 @@ def answer_of(row_id: object, platform: str, assessment: Assessment, *, with_sco
             for signal in assessment.signals
         ],
     }
+
+
+def _written(answer: Mapping[str, Any]) -> str:
+    line = json.dumps(answer, ensure_ascii=False)
+    try:
+        line.encode("utf-8")
+    except UnicodeEncodeError:  # a lone surrogate in an id
+        return json.dumps(answer)
+    return line
 
 
 def _answers(batch: Sequence[str], scorer: Scorer, allowed: bool) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ from monitor.data import resource
 from monitor.model import Assessment, Category, Signal
 from monitor.scoring import learned
 from monitor.scoring.combine import FLOORED, Lines, RuleResult, combine, load_lines
-from monitor.scoring.copies import copy_mark, is_copy
+from monitor.scoring.copies import comparable, copy_mark, is_copy
 from monitor.scoring.language import Languages
 from monitor.scoring.learned import Reader, Reading
 from monitor.scoring.mend import Mender, load_words
@@ -34,13 +35,20 @@ class Harmless:
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """What the people of this organisation taught: look-alikes that are quieter, and the key of their marks.
+    """What the people of this organisation taught, and accepted.
 
-    Nothing here lowers a post in the severe categories (``FLOORED``) or one that a firm rule claims.
+    ``harmless``: look-alikes of these are quieter; ``mark_key`` is the key that their marks were made with. ``calm``:
+    phrases, with the reason why they are no news here. ``alert``: the belief from which the learned part alerts by
+    itself. Nothing here lowers a post in the severe categories (``FLOORED``) or one that a firm rule claims.
     """
 
     harmless: tuple[Harmless, ...] = ()
     mark_key: bytes = b""
+    calm: tuple[tuple[str, str], ...] = ()
+    alert: float | None = None
+
+
+_WORD = re.compile(r"[^\W\d_]{2,}(?:'[^\W\d_]+)*")
 
 
 class Scorer:
@@ -59,11 +67,13 @@ class Scorer:
     ) -> None:
         self._organisation = organisation
         self._book = book
+        self._everyday = everyday
         ours = {fold(word) for name in names_of(organisation) for word in name.split()}
         self._mender = Mender(everyday | ours, book.corrected)
-        self._lines = lines
+        self._lines = lines if learnt.alert is None else replace(lines, alert=learnt.alert)
         self._reader = reader
         self._learnt = learnt
+        self._calm = _calm_phrases(learnt)
         self._languages = Languages(organisation.languages)
         self._names = names_of(organisation)
         self._us = _Us(organisation, lines.short_name)
@@ -146,11 +156,15 @@ class Scorer:
             far=far,
             sentiment=vader().compound(mention.text or "") if language == "en" or _is_wordless(text) else None,
             language=language,
-            judged=own or not addressed or language in self._book.languages or _is_wordless(text) or bool(hits),
+            judged=own or not addressed or language in self._book.languages or bool(hits) or self._is_plain(text),
             question=not own and ("?" in text or "؟" in text),
             thanks=not own and self._book.has(sheet, "thanks"),
             names_ceo=any(pattern.search(text) for pattern in self._ceo),
         )
+
+    def _is_plain(self, text: str) -> bool:
+        """No words at all, or everyday English ones only: too little to name a language, enough to judge."""
+        return _is_wordless(text) or all(fold(word) in self._everyday for word in _WORD.findall(text))
 
     def _level(self, hit: Hit, far: int, lowered: int) -> Severity:
         level = hit.rule.severity
@@ -163,19 +177,45 @@ class Scorer:
             return 2
         return 1 if self._lines.raise_watch.reached_by(mention) else 0
 
+    def with_feedback(self, learnt: Learnt) -> Scorer:
+        """This scorer after other lessons: rules and reader are shared, so it costs nothing to try a change out."""
+        other = copy(self)
+        other._learnt = learnt
+        other._calm = _calm_phrases(learnt)
+        other._lines = self._lines if learnt.alert is None else replace(self._lines, alert=learnt.alert)
+        return other
+
     def _taught(self, mention: Mention, assessment: Assessment, firm: Severity) -> Assessment:
-        """Quieter where it looks like a post that was marked harmless here, and nothing severe is claimed."""
-        known = self._learnt.harmless
-        if not known or assessment.severity is not Severity.ALERT or firm >= Severity.ALERT:
+        """Quieter where the people here said so, and nothing severe is claimed."""
+        learnt = self._learnt
+        if assessment.severity is not Severity.ALERT or firm >= Severity.ALERT or not (learnt.harmless or self._calm):
             return assessment
         if FLOORED & set(assessment.categories):
             return assessment
-        mark = copy_mark(mention.text or "", self._learnt.mark_key)
-        for harmless in known:
+        why = self._lesson(mention.text or "")
+        return (
+            assessment
+            if why is None
+            else replace(
+                assessment, severity=Severity.WATCH, signals=(*assessment.signals, Signal("taught", why, weight=-1.0))
+            )
+        )
+
+    def _lesson(self, text: str) -> str | None:
+        words = f" {comparable(text)} "
+        for phrase, reason in self._calm:
+            if phrase in words:
+                return f"On the calm list here: {reason}"
+        mark = copy_mark(text, self._learnt.mark_key)
+        for harmless in self._learnt.harmless:
             if is_copy(mark, harmless.mark):
-                words = f"Like a post that was marked as no problem here: {harmless.reason}"
-                return _quieter(assessment, Signal("taught", words, weight=-1.0))
-        return assessment
+                return f"Like a post that was marked as no problem here: {harmless.reason}"
+        return None
+
+
+def _calm_phrases(learnt: Learnt) -> tuple[tuple[str, str], ...]:
+    plain = ((comparable(phrase), reason) for phrase, reason in learnt.calm)
+    return tuple((f" {phrase} ", reason) for phrase, reason in plain if phrase)
 
 
 def build_scorer(
@@ -195,10 +235,6 @@ def build_scorer(
     lines = load_lines(resource("judgement.toml"))
     reader = None if model == "rules" else learned.load(model)
     return Scorer(organisation, book, lines, everyday, reader=reader, ceo_names=ceo_names, learnt=feedback)
-
-
-def _quieter(assessment: Assessment, why: Signal) -> Assessment:
-    return replace(assessment, severity=Severity.WATCH, signals=(*assessment.signals, why))
 
 
 def _signal(hit: Hit, weight: float) -> Signal:

@@ -133,3 +133,9 @@ def test_levels_that_changed_are_told(capsys: pytest.CaptureFixture[str]):
         for line in changed:
             print(f"\nlevel changed: {line}", end="")
     assert len(recorded) == len(dev_rows())
+
+
+def test_an_id_that_no_encoding_can_write_does_not_stop_the_rest():
+    lines = list(score_lines([json.dumps(row("\ud800"))], by_rules()))
+    assert lines[0].encode("utf-8")
+    assert json.loads(lines[0])["id"] == "\ud800"

@@ -157,6 +157,19 @@ def test_what_a_person_marked_harmless_is_quieter_with_the_reason_but_never_a_se
     assert scorer.assess(a_mention(severe)).severity is Severity.CRISIS
 
 
+def test_a_phrase_on_the_calm_list_makes_an_alert_quieter_and_a_lesson_costs_no_new_scorer():
+    text = "This is a formal complaint about the bell tower next door, it woke us again"
+    scorer = by_rules().with_feedback(Learnt(calm=(("the bell tower", "not ours, told so twice"),)))
+    assert by_rules().assess(a_mention(text)).severity is Severity.ALERT
+    assert scorer.assess(a_mention(text)).severity is Severity.WATCH
+    assert scorer.assess(a_mention(f"{DISCLOSURE} in the bell tower")).severity is Severity.CRISIS
+
+
+def test_one_word_of_everyday_english_is_judged_although_its_language_is_unknown():
+    assert by_rules().assess(a_mention("Beautiful")).judged is True
+    assert by_rules().assess(a_mention("Wunderschön")).judged is False
+
+
 def test_one_poisonous_post_raises_only_for_itself():
     reader: Reader = Unready()
     scorer = Scorer(corpus_organisation(), RuleBook(load_rules(RULES), corpus_organisation()), Lines(), reader=reader)
