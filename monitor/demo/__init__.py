@@ -149,7 +149,8 @@ def demo_settings(folder: Path, platforms_url: str, smtp_port: int, web_port: in
 def run(*, port: int = 8800, fast: bool = True) -> int:
     """Run the demo until Ctrl-C. Returns the exit code."""
     started = time.monotonic()
-    web_port, box_port = _free(port), _free(port + 1)
+    web_port = _free(port)
+    box_port = _free(web_port + 1)
     folder = FOLDER.resolve()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
