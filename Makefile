@@ -6,7 +6,7 @@ RUN_TESTS ?= -n auto
 PINNED := --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --allow-unsafe --strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check dev seed accept wheel lock bench prove train migration format clean
+.PHONY: help demo test check dev accept wheel lock bench prove train migration format clean
 
 help:  ## List what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -e 's/:[^#]*## /\t/' | expand -t 12

@@ -4,6 +4,7 @@ the lock, 4 a platform, mail or the database could not be reached (settled quest
 from __future__ import annotations
 
 import contextlib
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,6 +49,7 @@ def plainly() -> Iterator[None]:
     """Turn the errors that a person can meet into a sentence and an exit code."""
     from alerts.takeover import Refused
     from monitor.actions import NotAllowed
+    from monitor.backup import NotABackup
     from monitor.daemon import AnotherInstance
     from monitor.keys import KeyUnreadable
     from monitor.settings import SettingsError
@@ -59,7 +61,7 @@ def plainly() -> Iterator[None]:
         yield
     except (SettingsError, TermsError, SchemaTooNew, KeyUnreadable) as error:
         raise Stop(str(error), WRONG) from None
-    except (NotAllowed, Refused) as error:
+    except (NotAllowed, NotABackup, Refused) as error:
         raise Stop(str(error), NO) from None
     except AnotherInstance as error:
         raise Stop(str(error), HELD) from None
@@ -125,7 +127,14 @@ def run(config: Path) -> None:
 
     settings = load_settings(config)
     with plainly():
-        sys.exit(service.run(settings))
+        try:
+            sys.exit(service.run(settings))
+        except OSError as error:
+            if error.errno not in {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES}:
+                raise
+            raise Stop(
+                f"The pages cannot be shown on {settings.web.bind} ({error.strerror}): see [web] bind.", WRONG
+            ) from None
 
 
 @main.command()
@@ -186,7 +195,8 @@ def incidents(config: Path, everything: bool, as_json: bool) -> None:
 @main.command()
 @click.argument("incident")
 @click.option("--by", required=True, help="Who acknowledges it.")
-@click.option("--role", type=click.Choice(["ceo", "chair", "operator"]), default="ceo", show_default=True)
+@click.option("--role", type=click.Choice(["ceo", "chair", "operator"]), default="ceo", show_default=True,
+              help="As whom.")  # fmt: skip
 @with_config
 def acknowledge(incident: str, by: str, role: str, config: Path) -> None:
     """Say that somebody takes care of INCIDENT: its reminders stop."""
@@ -309,7 +319,8 @@ def digest() -> None:
 
 
 @digest.command("preview")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("digest-preview.html"), show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("digest-preview.html"), show_default=True,
+              help="The file to write.")  # fmt: skip
 @with_config
 def digest_preview(out: Path, config: Path) -> None:
     """Write the digest as it would look now to a file; nothing is mailed."""
@@ -354,7 +365,8 @@ def subject_find(who: str, config: Path) -> None:
 
 @subject.command("export")
 @click.argument("who")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("subject-export"), show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("subject-export"), show_default=True,
+              help="The folder to write to.")  # fmt: skip
 @with_config
 def subject_export(who: str, out: Path, config: Path) -> None:
     """Write everything kept about WHO as JSON and as a readable page; third persons are masked."""
