@@ -299,6 +299,8 @@ HOSTILE: dict[str, str] = {
     "hashtags": "#KillThemAll" * 10_000,
     "leet": "k1ll th3m 4ll " * 9_000,
     "all of Unicode": "".join(chr(n) for n in range(32, 0xD800, 2)),
+    "dotted words": "abcde." * 3_300,
+    "4,000 unlike words": " ".join(f"w{n:x}q" for n in range(4_000)),
     "quotes and stops": "'.\"." * 30_000,
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from monitor.scoring.text import fold, leet, squeezed
 from monitor.scoring.vader import vader
 
-_WORD = re.compile(r"#?[\w@$!|+£€*]*\w[\w@$!|+£€*]*(?:'\w+)*")
+_WORD = re.compile(r"#?[\w@$!|+£€*]++(?:'\w++)*+")
 _TAGS_ARE_DISGUISE = 3
 """Hashtags that are everyday words; from so many on they are no hashtags."""
 _VOWELS = "aeiou"

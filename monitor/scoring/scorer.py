@@ -77,7 +77,7 @@ class Scorer:
         self._languages = Languages(organisation.languages)
         self._names = names_of(organisation)
         self._us = _Us(organisation, lines.short_name)
-        self._ceo = [_name_pattern(name) for name in ceo_names if name.strip()]
+        self._ceo = [_name_pattern(name) for name in ceo_names or organisation.people if name.strip()]
 
     @property
     def reader(self) -> Reader | None:
@@ -115,11 +115,17 @@ class Scorer:
             return RuleResult(judged=own or mention.text is not None)
         text = readable(mention.text)
         sheet = self._book.sheet(text)
-        names_us = self._us.named_in(text) or ("*" in text and self._us.named_in(self._mender.mended(text)))
+        names_us = self._names_us(text, sheet)
         addressed = mention.kind is not Kind.MENTION or names_us
         language = self._languages.of(text)
         hits = self._book.hits(sheet, own=own, about_us=names_us) if addressed else []
         return self._weigh(mention, sheet, hits, language, addressed=addressed, text=text)
+
+    def _names_us(self, text: str, sheet: Sheet) -> bool:
+        """Whether we are named: a short name in small letters counts only beside a word of our world."""
+        if self._us.named_in(text) or (self._us.perhaps_in(text) and self._book.has(sheet, "our_world")):
+            return True
+        return "*" in text and self._us.named_in(self._mender.mended(text))
 
     def _weigh(
         self, mention: Mention, sheet: Sheet, hits: list[Hit], language: str, *, addressed: bool, text: str
@@ -228,6 +234,8 @@ def build_scorer(
 ) -> Scorer:
     """The scorer of one organisation, with the shipped rules and numbers unless told otherwise.
 
+    ``ceo_names``: whose name in a post sends it to the Chair; without them the organisation's known people.
+
     Raises ``RulesFaulty`` (a rule file that cannot be used) and ValueError (the numbers).
     """
     everyday = load_words(resource("words.txt"))
@@ -255,8 +263,11 @@ def _is_wordless(text: str) -> bool:
 
 
 def _name_pattern(name: str) -> re.Pattern[str]:
+    """Finds a person's full name, or a title and the last name."""
     words = [re.escape(word) for word in name.split()]
-    return re.compile(r"(?<!\w)" + r"\s+".join(words) + r"(?!\w)", re.IGNORECASE)
+    full = r"\s+".join(words)
+    titled = rf"(?:mrs?|ms|miss|mx|dr|prof|sir|dame|rev)\.?\s+{words[-1]}"
+    return re.compile(rf"(?<!\w)(?:{full}|{titled})(?!\w)", re.IGNORECASE)
 
 
 class _Us:
@@ -267,7 +278,9 @@ class _Us:
         long = sorted((name for name in names if len(_close(name)) > short), key=len, reverse=True)
         self._close = tuple({_close(name) for name in long if len(_close(name)) >= 7})
         self._long = _any_of(long, re.IGNORECASE)
-        self._short = _any_of(sorted(name for name in names if 0 < len(_close(name)) <= short), 0)
+        short_ones = sorted(name for name in names if 0 < len(_close(name)) <= short)
+        self._short = _any_of(short_ones, 0)
+        self._perhaps = _any_of(short_ones, re.IGNORECASE)
         self._domains = tuple(domain.lower() for domain in organisation.domains)
 
     def named_in(self, text: str) -> bool:
@@ -279,6 +292,10 @@ class _Us:
             return True
         closed = _close(lowered)
         return any(name in closed for name in self._close)
+
+    def perhaps_in(self, text: str) -> bool:
+        """Whether a short name stands in ``text`` in any letters, but not doubled as in "tuk tuk"."""
+        return len(self._perhaps.findall(text)) == 1
 
 
 _RUNS = re.compile(r"(.)\1+", re.DOTALL)

@@ -69,7 +69,7 @@ def test_every_name_of_ours_makes_a_mention_ours(name: str):
     assert found.severity is Severity.CRISIS
 
 
-@pytest.mark.parametrize("name", ["tuk-tuk", "Stukeley", "the Tessellates"])
+@pytest.mark.parametrize("name", ["tuk-tuk", "Stukeley", "tessera trust"])
 def test_a_word_that_only_looks_like_our_short_name_is_not_us(name: str):
     assert by_rules().assess(a_mention(f"{name}: {DISCLOSURE}", kind=Kind.MENTION)).severity is Severity.ROUTINE
 
@@ -122,6 +122,12 @@ def test_severe_posts_in_our_other_languages_are_found():
         assert found.sentiment is None
 
 
+def test_our_short_name_in_small_letters_is_us_only_beside_a_word_of_our_world():
+    text = "keeps texting my daughter late at night, the tutor"
+    assert by_rules().assess(a_mention(f"tuk {text}", kind=Kind.MENTION)).severity is Severity.CRISIS
+    assert by_rules().assess(a_mention("kms i missed the tuk", kind=Kind.MENTION)).severity is Severity.ROUTINE
+
+
 def test_reach_raises_an_allegation_and_a_small_reach_never_lowers_a_disclosure():
     rumour = "EXPOSED: Tessellate UK secretly reports girls to social services. Share before it's deleted"
     near = a_mention(rumour, kind=Kind.MENTION, likes=1, shares=0)
@@ -142,6 +148,7 @@ def test_a_question_thanks_and_the_name_of_the_ceo_are_noticed():
     assert scorer.assess(a_mention("Thank you! What time does it start?")).question
     assert scorer.assess(a_mention("Thank you!")).thanks
     assert scorer.assess(a_mention("rowan  ashdown knew about it")).names_ceo
+    assert scorer.assess(a_mention("Ms Ashdown knew about it")).names_ceo
     assert not scorer.assess(a_mention("Rowan Ashdowner knew about it")).names_ceo
 
 
@@ -197,6 +204,13 @@ HOSTILE = {
     "at signs": "@" * 20_000,
     "hashtags": "#A" * 9_000,
     "digits": "1 " * 9_000,
+    "numbers": "1.1" * 6_000 + "a",
+    "dotted words": "abcde." * 3_300,
+    "dashed words": "abcde-" * 3_300,
+    "plus signs": "a+b" * 6_600,
+    "apostrophes": "a'" * 10_000,
+    "stars": "a*" * 10_000,
+    "unlike words": " ".join(f"w{n:x}q" for n in range(4_000)),
     "mail": "a@" * 9_000 + ".",
     "arabic marks": "ب\u064b\u064c" * 6_000,
     "bidi": "\u202e\u2066" * 9_000 + "x",
@@ -207,9 +221,9 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_hostile_post_takes_a_second(name: str):
     post = a_mention(clean_text(HOSTILE[name]))
-    by_rules()
+    with_linear()
     begin = time.process_time()
-    by_rules().assess(post)
+    with_linear().assess(post)
     assert time.process_time() - begin < 1.0
 
 
