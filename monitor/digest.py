@@ -426,7 +426,7 @@ def spending_lines(session: Session, app: App, now: datetime) -> tuple[str, ...]
         left = ledger.left(session, station.name, plan.buckets, now)
         for bucket in plan.buckets:
             used = bucket.amount - left[bucket.name]
-            if bucket.unit == "micro-dollars":
+            if bucket.unit in {"micro-dollars", "millionths of a dollar"}:
                 words = f"{used / 1e6:.2f} of {bucket.amount / 1e6:.2f} US dollars"
             else:
                 words = f"{used:,} of {bucket.amount:,} {bucket.unit}"
@@ -493,4 +493,5 @@ def policy_overdue(review: str, now: datetime) -> str:
     days = (now.date() - due).days
     if days <= 0:
         return ""
-    return f"The review of the social media policy is overdue by {say_duration(timedelta(days=days))} (due {due.day} {due:%b %Y})."
+    late = say_duration(timedelta(days=days))
+    return f"The review of the social media policy is overdue by {late} (due {due.day} {due:%b %Y})."

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.model import CoverageLine, MailKind
@@ -30,6 +30,11 @@ CEO_AFTER = 4
 
 TOKEN_DAYS = (14, 7, 3, 1)
 """Days before a token's end on which the operator is told."""
+
+STEADY_FOR = timedelta(minutes=5)
+FLAPS_WITHIN = timedelta(hours=6)
+"""A platform that fails and recovers again and again is one trouble: "heard again" waits ``STEADY_FOR`` for each spell
+of deafness within this time, and nobody is told anew before it was said."""
 
 NAMES = {"x": "X", "facebook": "Facebook", "instagram": "Instagram", "linkedin": "LinkedIn", "youtube": "YouTube"}
 
@@ -230,6 +235,8 @@ def _tell_heard_again(session: Session, desk: Desk, row: PlatformRow, now: datet
     if row.told_operator_at is None and row.told_ceo_at is None:
         return
     last = session.scalar(select(DeafRow).where(DeafRow.platform == row.name).order_by(DeafRow.id.desc()).limit(1))
+    if last is not None and last.ended_at is not None and now - last.ended_at < _steady(session, row.name, now):
+        return  # it may fail again in a moment, and then nobody wants two more mails
     facts: dict[str, Any] = {
         "platform": row.name,
         "since": last.began_at.isoformat() if last else None,
@@ -244,6 +251,14 @@ def _tell_heard_again(session: Session, desk: Desk, row: PlatformRow, now: datet
             key = f"{row.name}:{told_at.isoformat()}"
             desk.owe(session, "heard_again", MailKind.DEAF, recipient, now, key=key, facts=facts)
     row.told_operator_at = row.told_ceo_at = None
+
+
+def _steady(session: Session, platform: str, now: datetime) -> timedelta:
+    """How long a platform must be heard without a break before that is told: the longer, the more often it failed."""
+    spells = session.scalar(
+        select(func.count()).where(DeafRow.platform == platform, DeafRow.began_at > now - FLAPS_WITHIN)
+    )
+    return min(STEADY_FOR * max(1, spells or 0), FLAPS_WITHIN / 2)
 
 
 def note_findings(session: Session, row: PlatformRow, findings: Iterable[Finding], now: datetime) -> None:
@@ -287,7 +302,8 @@ def coverage_lines(session: Session, now: datetime, zone: ZoneInfo) -> tuple[Cov
 
 def _line(row: PlatformRow, now: datetime, zone: ZoneInfo) -> CoverageLine:
     name = say_platform(row.name)
-    never = f" Never shown to us: {'; '.join(row.never_shows)}." if row.never_shows else ""
+    shown = [str(what).rstrip(". ") for what in row.never_shows]
+    never = f" Never shown to us: {'; '.join(shown)}." if shown else ""
     if row.failing_since is not None:
         since = min(row.heard_until or row.failing_since, row.failing_since)
         return CoverageLine(name, True, f"not heard since {say_moment(since, zone, now=now)}: {row.error}{never}")

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from connectors import registry
 from connectors.errors import (
     ConnectorError,
     CredentialsRejected,
@@ -22,18 +22,11 @@ from connectors.errors import (
     UnexpectedReply,
     Unreachable,
 )
-from connectors.model import (
-    Allowance,
-    AnyPlatform,
-    Batch,
-    Connector,
-    Examines,
-    Finding,
-    Organisation,
-    PollPlan,
-    Rechecks,
-)
+from connectors.model import Allowance, AnyPlatform, Batch, Organisation, PollPlan
 from monitor import hearing, ledger, takeovers
+from monitor.asking import examine as examine
+from monitor.asking import fetch as fetch
+from monitor.asking import recheck as recheck
 from monitor.clock import Clock
 from monitor.intake import Intake, Taken
 from monitor.store.database import Database
@@ -77,24 +70,6 @@ class Station:
         return self.platform.plan(self.settings, self.organisation)
 
 
-def fetch(name: str, settings: Any, organisation: Organisation, cursor: str | None, allowance: Allowance) -> Batch:
-    """One ``fetch``, made in the worker process: only there is the platform's client library loaded."""
-    connector: Connector = registry.load(name).connect(settings, organisation)
-    return connector.fetch(cursor, allowance)
-
-
-def recheck(name: str, settings: Any, organisation: Organisation, ids: tuple[str, ...], allowance: Allowance) -> Batch:
-    """One ``recheck``, made in the worker process; an empty batch where the platform cannot."""
-    connector = registry.load(name).connect(settings, organisation)
-    return connector.recheck(ids, allowance) if isinstance(connector, Rechecks) else Batch()
-
-
-def examine(name: str, settings: Any, organisation: Organisation, allowance: Allowance) -> tuple[Finding, ...]:
-    """One ``examine``, made in the worker process; nothing where the platform cannot."""
-    connector = registry.load(name).connect(settings, organisation)
-    return connector.examine(allowance) if isinstance(connector, Examines) else ()
-
-
 @dataclass(frozen=True, slots=True)
 class Poller:
     """Polls one platform at a time, whichever thread asks; what is due stands in the database."""
@@ -115,17 +90,14 @@ class Poller:
             now = self.clock()
             for known in session.scalars(select(PlatformRow)):
                 known.in_use = known.name in stations
-            for name, station in stations.items():
-                row = session.get(PlatformRow, name)
-                if row is None:
-                    row = PlatformRow(name=name, due_at=now, failures=0, error="", suspect="", gap="")
-                    session.add(row)
-                row.in_use = True
-                row.never_shows = list(station.platform.never_shows) or list(row.never_shows or [])
-                limited = row.error_class == RateLimited.__name__ and row.retry_at is not None and row.retry_at > now
-                row.due_at = row.retry_at if limited and row.retry_at is not None else now
+            for station in stations.values():
+                _admit(session, station, now)
 
         self.database.in_transaction(work)
+
+    def admit(self, station: Station) -> None:
+        """Make one platform due now and leave the others alone: for commands beside a running daemon."""
+        self.database.in_transaction(lambda session: _admit(session, station, self.clock()))
 
     def due(self, now: datetime) -> list[str]:
         """The platforms whose time has come, longest waiting first."""
@@ -198,7 +170,11 @@ class Poller:
             row.due_at = now if batch.more else self._next(session, station, plan, row, taken, now)
             return taken
 
-        taken = self.database.in_transaction(work)
+        try:
+            taken = self.database.in_transaction(work)
+        except SQLAlchemyError as error:
+            self._not_kept(station, plan, allowance, started, batch, error)
+            return None, False
         if taken.new or batch.dropped:
             log.info(
                 "heard",
@@ -213,6 +189,30 @@ class Poller:
         for shape in batch.shapes[:3]:
             log.warning("an entry could not be read", extra={"platform": station.name, "shape": shape})
         return taken, batch.more
+
+    def _not_kept(
+        self,
+        station: Station,
+        plan: PollPlan,
+        allowance: Allowance,
+        started: datetime,
+        batch: Batch,
+        error: SQLAlchemyError,
+    ) -> None:
+        """What was heard could not be stored: the cursor stays, so that it is heard again, and the gaps grow, so
+        that asking for it again and again does not eat the allowance. Raises ``error`` where not even that can be
+        written down (the disk is full)."""
+        log.error("what was heard could not be kept", extra={"platform": station.name, "error": type(error).__name__})
+        failure = UnexpectedReply(
+            f"What {station.name} showed could not be stored ({type(error).__name__}).",
+            "Look into the log, at the disk and at the database; Earshot tries again by itself.",
+            code="not-kept",
+            spent=batch.spent,
+        )
+        try:
+            self.database.in_transaction(lambda s: self._failed(s, station, plan, allowance, started, failure))
+        except SQLAlchemyError:
+            raise error from None
 
     def _reserve(
         self, session: Session, station: Station, plan: PollPlan, now: datetime
@@ -264,9 +264,10 @@ class Poller:
     def _next(
         self, session: Session, station: Station, plan: PollPlan, row: PlatformRow, taken: Taken, now: datetime
     ) -> datetime:
-        wish = getattr(station.settings, "poll_every", None)
+        wish: timedelta | None = getattr(station.settings, "poll_every", None)
         hurried = taken.grave or self._hurried(session, now)
         remaining = ledger.left(session, station.name, plan.buckets, now)
+        interval: timedelta
         if wish is not None:
             interval = wish
         else:
@@ -285,10 +286,11 @@ class Poller:
         self, session: Session, station: Station, plan: PollPlan, row: PlatformRow, error: ConnectorError, now: datetime
     ) -> datetime:
         """When to try again after a failure: at the platform's own word, or with growing gaps."""
-        usual = getattr(station.settings, "poll_every", None) or plan.calm
+        usual: timedelta = getattr(station.settings, "poll_every", None) or plan.calm
         if error.retry_at is not None:
             return max(error.retry_at + timedelta(seconds=random.uniform(0, 2)), now + timedelta(seconds=1))  # noqa: S311
-        growth = 2 ** min(max(0, row.failures - 1), 10)
+        growth = int(2 ** min(max(0, row.failures - 1), 10))
+        wait: timedelta
         match error:
             case CredentialsRejected() | SetupRejected():
                 wait = min(max(usual, timedelta(seconds=10)) * growth, max(usual, timedelta(minutes=15)))
@@ -297,6 +299,17 @@ class Poller:
             case _:
                 wait = min(usual * (growth if row.failures > 3 else 1), max(usual, timedelta(minutes=5)))
         return now + wait
+
+
+def _admit(session: Session, station: Station, now: datetime) -> None:
+    row = session.get(PlatformRow, station.name)
+    if row is None:
+        row = PlatformRow(name=station.name, due_at=now, failures=0, error="", suspect="", gap="")
+        session.add(row)
+    row.in_use = True
+    row.never_shows = list(station.platform.never_shows) or list(row.never_shows or [])
+    limited = row.error_class == RateLimited.__name__ and row.retry_at is not None and row.retry_at > now
+    row.due_at = row.retry_at if limited and row.retry_at is not None else now
 
 
 def _as_ours(platform: str, error: Exception) -> ConnectorError:

@@ -20,7 +20,18 @@ from sqlalchemy.orm import Session
 from monitor import audit, journal
 from monitor.app import App
 from monitor.store import search
-from monitor.store.tables import AlertRow, AuditRow, ErasureRow, IncidentRow, LogRow, MentionRow, QuarantineRow
+from monitor.store.tables import (
+    AlertRow,
+    ErasureRow,
+    FeedbackRow,
+    IncidentRow,
+    LogRow,
+    MentionRow,
+    QuarantineRow,
+    RegisterRow,
+    StatementRow,
+    TakeoverRow,
+)
 
 MASK = "[name left out]"
 
@@ -33,9 +44,20 @@ class Found:
     naming: tuple[MentionRow, ...]
     logs: tuple[LogRow, ...]
     incidents: tuple[IncidentRow, ...]
+    notes: tuple[tuple[Any, str], ...] = ()
+    """Other rows with our own words that name them, and in which column."""
 
     def __bool__(self) -> bool:
-        return bool(self.own or self.naming or self.logs or self.incidents)
+        return bool(self.own or self.naming or self.logs or self.incidents or self.notes)
+
+
+_OUR_WORDS: tuple[tuple[type[Any], str, str], ...] = (
+    (FeedbackRow, "reason", "a verdict on an alert"),
+    (RegisterRow, "reason", "who was told of an incident"),
+    (StatementRow, "text", "a holding statement"),
+    (TakeoverRow, "reason", "the takeover ledger"),
+)
+"""Where people write reasons and statements in their own words, besides an incident's log and a tip."""
 
 
 def look_up(session: Session, who: str) -> Found:
@@ -43,7 +65,7 @@ def look_up(session: Session, who: str) -> Found:
     bare = who.strip().lstrip("@")
     if not bare:
         return Found((), (), (), ())
-    folded = bare.casefold()
+    folded = bare.lower()
     by_author = [
         func.lower(func.ltrim(column, "@")) == folded
         for column in (MentionRow.author_handle, MentionRow.author_name, MentionRow.author_id)
@@ -58,6 +80,7 @@ def look_up(session: Session, who: str) -> Found:
     naming: list[MentionRow] = []
     logs: list[LogRow] = []
     incidents: list[IncidentRow] = []
+    notes: list[tuple[Any, str]] = []
     if len(bare) >= 4:
         naming = [
             row
@@ -79,7 +102,10 @@ def look_up(session: Session, who: str) -> Found:
                 )
             )
         )
-    return Found(tuple(own), tuple(naming), tuple(logs), tuple(incidents))
+        for table, column, _ in _OUR_WORDS:
+            rows = session.scalars(select(table).where(getattr(table, column).ilike(like, escape="\\")))
+            notes += [(row, column) for row in rows]
+    return Found(tuple(own), tuple(naming), tuple(logs), tuple(incidents), tuple(notes))
 
 
 def _escaped(text: str) -> str:
@@ -91,13 +117,15 @@ def find(app: App, who: str) -> list[str]:
     with app.database.read() as session:
         found = look_up(session, who)
         lines = [f"Kept about this person: {len(found.own)} posts of theirs, {len(found.naming)} posts that name them, "
-                 f"{len(found.logs) + len(found.incidents)} of our own notes."]  # fmt: skip
+                 f"{len(found.logs) + len(found.incidents) + len(found.notes)} of our own notes."]  # fmt: skip
         for title, rows in (("by them", found.own), ("names them", found.naming)):
             for row in rows:
                 until = f"text until {row.text_until:%Y-%m-%d %H:%M} UTC" if row.text_until else "text forgotten"
                 lines.append(f"  {title}: {row.platform} {row.kind} {row.posted_at:%Y-%m-%d} {row.url} ({until})")
         lines += [f"  our log of incident {log.incident_id}, {log.at:%Y-%m-%d}" for log in found.logs]
         lines += [f"  a tip: incident {row.id}, {row.opened_at:%Y-%m-%d}" for row in found.incidents]
+        titles = {table: title for table, _, title in _OUR_WORDS}
+        lines += [f"  {titles[type(row)]}" for row, _ in found.notes]
         return lines if found else lines[:1]
 
 
@@ -113,7 +141,11 @@ def export(app: App, who: str, out: Path) -> str:
             "contact": app.settings.privacy.contact,
             "posts": [_post(row, who, own=True) for row in found.own],
             "posts_that_name_you": [_post(row, who, own=False) for row in found.naming],
-            "notes": [{"at": log.at.isoformat(), "note": _masked(log.what, who)} for log in found.logs],
+            "notes": [
+                *({"at": log.at.isoformat(), "note": _masked(log.what, who)} for log in found.logs),
+                *({"at": row.opened_at.isoformat(), "note": _masked(row.summary, who)} for row in found.incidents),
+                *({"note": _masked(getattr(row, column), who)} for row, column in found.notes),
+            ],
         }
     out.mkdir(parents=True, exist_ok=True)
     (out / "subject.json").write_text(json.dumps(body, indent=2, ensure_ascii=False), "utf-8")
@@ -144,8 +176,8 @@ def _masked(text: str, who: str) -> str:
 
 def _page(body: dict[str, Any]) -> str:
     rows = "".join(
-        f"<tr><td>{escape(p['platform'])}</td><td>{escape(p['posted_at'][:16])}</td><td>{escape(p['text'] or 'forgotten')}"
-        f"</td><td>{escape(p['link'])}</td></tr>"
+        f"<tr><td>{escape(p['platform'])}</td><td>{escape(p['posted_at'][:16])}</td>"
+        f"<td>{escape(p['text'] or 'forgotten')}</td><td>{escape(p['link'])}</td></tr>"
         for p in [*body["posts"], *body["posts_that_name_you"]]
     )
     return (
@@ -160,7 +192,7 @@ def erase(app: App, who: str) -> str:
     """Erase everything about ``who``, keep them out from now on, and say how often they still turn up in our files."""
     now = app.clock()
 
-    def work(session: Session) -> tuple[int, list[str], list[str]]:
+    def work(session: Session) -> tuple[int, list[str]]:
         found = look_up(session, who)
         keys = [*_person_keys(app, who, found.own)]
         needles = _needles(who, found)
@@ -172,17 +204,20 @@ def erase(app: App, who: str) -> str:
         _wipe(session, found, who)
         about = app.keys.digest("subject", who.strip().lstrip("@").casefold())[:40]
         audit.record(session, actor="operator", action="person erased", now=now, about=about)
-        return len(found.own) + len(found.naming), [key for _, key in keys], needles
+        # before the commit: a crash in between must not let a restored backup bring them back
+        journal.append(app.settings.state_dir, [key for _, key in keys], now)
+        return len(found.own) + len(found.naming), needles
 
-    count, keys, needles = app.database.in_transaction(work)
-    journal.append(app.settings.state_dir, keys, now)
+    count, needles = app.database.in_transaction(work)
     app.database.in_transaction(search.purge)
     app.database.compact()
-    left = hits(app, needles)
-    return (
-        f"Erased: {count} posts. They will not be taken in again. "
-        f"A search of the database's own files for the erased words found {left} places."
-    )
+    done = f"Erased: {count} posts. They will not be taken in again. "
+    if not app.database.is_sqlite:
+        return done + (
+            "The database server keeps what was deleted in its files until it cleans them: run VACUUM FULL there, "
+            "and let its own backups expire."
+        )
+    return done + f"A search of the database's own files for the erased words found {hits(app, needles)} places."
 
 
 def _person_keys(app: App, who: str, own: Iterable[MentionRow]) -> list[tuple[str, str]]:
@@ -215,9 +250,12 @@ def _wipe(session: Session, found: Found, who: str) -> None:
     pattern = re.compile(re.escape(who.strip().lstrip("@")), re.IGNORECASE)
     for log in found.logs:
         log.what = pattern.sub("[erased]", log.what)
-    for entry in session.scalars(select(AuditRow).where(AuditRow.words.is_not(None))):
-        if entry.words and pattern.search(entry.words):
-            entry.words = None
+    for row, column in found.notes:
+        setattr(row, column, pattern.sub("[erased]", getattr(row, column)))
+    audit.erase_naming(session, who.strip().lstrip("@"))
+    for turn in session.scalars(select(TakeoverRow)):
+        if pattern.search(json.dumps(turn.facts, ensure_ascii=False)):
+            turn.facts = {k: pattern.sub("[erased]", v) if isinstance(v, str) else v for k, v in turn.facts.items()}
     for incident in found.incidents:
         incident.summary = pattern.sub("[erased]", incident.summary)
         incident.tip_link = "" if pattern.search(incident.tip_link) else incident.tip_link

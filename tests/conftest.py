@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,7 +12,7 @@ class SocketClosed(RuntimeError):
 
 
 @pytest.fixture(autouse=True)
-def _no_sockets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_sockets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only tests marked ``real`` may connect, and even those to this machine alone."""
     marks = {mark.name for mark in request.node.iter_markers()}
     allowed = bool(marks & {"real", "browser"})
@@ -28,4 +27,3 @@ def _no_sockets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         return connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
-    yield

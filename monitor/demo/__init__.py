@@ -16,16 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from connectors.standins.instagram import InstagramStandIn
-from connectors.standins.linkedin import LinkedInStandIn
-from connectors.standins.x import XStandIn
-
 from alerts.mailbox import Kept, Mailbox
 from alerts.takeover import State
 from connectors.model import Kind
 from connectors.standins.facebook import FacebookStandIn
+from connectors.standins.instagram import InstagramStandIn
+from connectors.standins.linkedin import LinkedInStandIn
 from connectors.standins.server import Server, StandIn
 from connectors.standins.world import World
+from connectors.standins.x import XStandIn
 from connectors.standins.youtube import YouTubeStandIn
 from monitor import digest, service, takeovers
 from monitor.app import App

@@ -48,7 +48,7 @@ def make_page(mailbox: Mailbox, console: str, send_digest: Callable[[], str]) ->
         for part in letter_of(number).walk():
             if part.get_content_type() == "image/png":
                 return Response(part.get_payload(decode=True), content_type="image/png")
-        abort(404)
+        return Response("no picture", 404)
 
     @page.post("/digest")
     def digest() -> BaseResponse:

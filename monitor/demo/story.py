@@ -13,10 +13,27 @@ from connectors.standins.world import Post, World
 PLATFORMS = ("x", "facebook", "instagram", "linkedin", "youtube")
 
 _PEOPLE = (
-    "Mina Okafor", "Tomasz Bielak", "Hodan Warsame", "Jess Pettigrew", "Callum Frayne", "Amira Siddique", "Dewi Probert",
-    "Lottie Harcourt", "Yusuf Dualeh", "Bex Tanner", "Marcus Idowu", "Sunita Raval", "Owen Castell", "Freya Linden",
-    "Nasra Jama", "Pete Hallam", "Carys Mostyn", "Leon Baptiste", "Hattie Voss", "Ibrahim Noor",
-)  # fmt: skip
+    "Mina Okafor",
+    "Tomasz Bielak",
+    "Hodan Warsame",
+    "Jess Pettigrew",
+    "Callum Frayne",
+    "Amira Siddique",
+    "Dewi Probert",
+    "Lottie Harcourt",
+    "Yusuf Dualeh",
+    "Bex Tanner",
+    "Marcus Idowu",
+    "Sunita Raval",
+    "Owen Castell",
+    "Freya Linden",
+    "Nasra Jama",
+    "Pete Hallam",
+    "Carys Mostyn",
+    "Leon Baptiste",
+    "Hattie Voss",
+    "Ibrahim Noor",
+)
 
 _PRAISE = (
     "The @TessellateUK film night was brilliant, my daughter has not stopped talking about it",
@@ -57,24 +74,52 @@ class Line:
     text: str
     likes: int = 0
     shares: int = 0
-    under_own: bool = True
 
+
+_RUMOUR = (
+    "Hearing that someone who works at @TessellateUK has been messaging a girl of 14 at night. "
+    "Is anyone going to answer the mum?"
+)
 
 STORY = (
-    Line(14, "facebook", Kind.COMMENT,
-         "I don't know who else to tell. A member of your staff has been messaging my daughter privately at night and "
-         "asked her to keep it between them. She is 14."),
-    Line(6, "x", Kind.MENTION, "Hearing that someone who works at @TessellateUK has been messaging a girl of 14 at night. "
-         "Is anyone going to answer the mum?", 40, 18),
-    Line(4, "instagram", Kind.COMMENT, "is it true one of the leaders was texting a girl in secret?? my sister goes there"),
-    Line(4, "x", Kind.MENTION, "Hearing that someone who works at @TessellateUK has been messaging a girl of 14 at night. "
-         "Is anyone going to answer the mum? Disgusting", 12, 9),
-    Line(6, "x", Kind.MENTION, "Hi @TessellateUK, I'm a reporter with the Avon Courier. Could someone call me before five "
-         "about the allegations against a member of your staff? We are running a story today.", 3, 1),
-    Line(5, "youtube", Kind.COMMENT, "so nobody is going to mention that one of the staff here is under suspicion of grooming?"),
-    Line(5, "linkedin", Kind.COMMENT, "As a partner school we need to know today what Tessellate UK is doing about the allegation "
-         "against a youth worker."),
-)  # fmt: skip
+    Line(
+        14,
+        "facebook",
+        Kind.COMMENT,
+        "I don't know who else to tell. A member of your staff has been messaging my daughter privately at night "
+        "and asked her to keep it between them. She is 14.",
+    ),
+    Line(6, "x", Kind.MENTION, _RUMOUR, 40, 18),
+    Line(
+        4,
+        "instagram",
+        Kind.COMMENT,
+        "is it true one of the leaders was texting a girl in secret?? my sister goes there",
+    ),
+    Line(4, "x", Kind.MENTION, f"{_RUMOUR} Disgusting", 12, 9),
+    Line(
+        6,
+        "x",
+        Kind.MENTION,
+        "Hi @TessellateUK, I'm a reporter with the Harbourside Ledger. Could someone call me before five about the "
+        "allegations against a member of your staff? We are running a story today.",
+        3,
+        1,
+    ),
+    Line(
+        5,
+        "youtube",
+        Kind.COMMENT,
+        "so nobody is going to mention that one of the staff here is under suspicion of grooming?",
+    ),
+    Line(
+        5,
+        "linkedin",
+        Kind.COMMENT,
+        "As a partner school we need to know today what Tessellate UK is doing about the allegation against a youth "
+        "worker.",
+    ),
+)
 
 BREACH = "Big smiles at tonight's session! Best youth club in Bristol #TrustTalk"
 """What a scheduled post of our own says during the takeover: nobody had thought of stopping it."""

@@ -1,4 +1,4 @@
-"""Writes a migration from the difference between the tables and what the migrations make so far (``make migration``)."""
+"""Writes a migration: the difference between the tables and what the migrations make so far (``make migration``)."""
 
 from __future__ import annotations
 
