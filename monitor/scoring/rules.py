@@ -120,7 +120,7 @@ class RuleBook:
         self._lexicon = Lexicon(everyday | set(files.groups.get("never_misspelt", ())))
         self._sizes: dict[int, int] = {}
         self._shapes: dict[str, list[int]] = {shape: [] for shape in SHAPES}
-        for name in self._groups:
+        for name in (*self._groups, "handle"):
             self._number(f"<{name}>")
         self._by_key: dict[int, list[tuple[_Compiled, _Pattern]]] = {}
         for rule in files.rules:

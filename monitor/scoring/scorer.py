@@ -76,7 +76,7 @@ class Scorer:
         self._calm = _calm_phrases(learnt)
         self._languages = Languages(organisation.languages)
         self._names = names_of(organisation)
-        self._us = _Us(organisation, lines.short_name)
+        self._us = _Us(organisation, lines.short_name, everyday)
         self._ceo = [_name_pattern(name) for name in ceo_names or organisation.people if name.strip()]
 
     @property
@@ -115,20 +115,36 @@ class Scorer:
             return RuleResult(judged=own or mention.text is not None)
         text = readable(mention.text)
         sheet = self._book.sheet(text)
-        names_us = self._names_us(text, sheet)
-        addressed = mention.kind is not Kind.MENTION or names_us
+        names_us = self._names_us(mention, text, sheet)
+        addressed = mention.kind is not Kind.MENTION or names_us or self._speaks_to_us(sheet)
         language = self._languages.of(text)
         hits = self._book.hits(sheet, own=own, about_us=names_us) if addressed else []
-        return self._weigh(mention, sheet, hits, language, addressed=addressed, text=text)
+        return self._weigh(mention, sheet, hits, language, addressed=addressed, names_us=names_us, text=text)
 
-    def _names_us(self, text: str, sheet: Sheet) -> bool:
-        """Whether we are named: a short name in small letters counts only beside a word of our world."""
+    def _names_us(self, mention: Mention, text: str, sheet: Sheet) -> bool:
+        """Whether text or writer carries our name: a part of it counts only beside a word of our world."""
         if self._us.named_in(text) or (self._us.perhaps_in(text) and self._book.has(sheet, "our_world")):
+            return True
+        author = mention.author
+        if author is not None and self._us.named_in(f"{author.name or ''} @{author.handle or ''}"):
             return True
         return "*" in text and self._us.named_in(self._mender.mended(text))
 
+    def _speaks_to_us(self, sheet: Sheet) -> bool:
+        """A mention that a platform handed us without our name, as a photo's tag does, and that says "your"."""
+        has = self._book.has
+        return has(sheet, "to_us") and has(sheet, "our_world") and not has(sheet, "handle")
+
     def _weigh(
-        self, mention: Mention, sheet: Sheet, hits: list[Hit], language: str, *, addressed: bool, text: str
+        self,
+        mention: Mention,
+        sheet: Sheet,
+        hits: list[Hit],
+        language: str,
+        *,
+        addressed: bool,
+        names_us: bool,
+        text: str,
     ) -> RuleResult:
         far = self._far(mention)
         lowered = max((hit.rule.lowers for hit in hits), default=0)
@@ -158,7 +174,8 @@ class Scorer:
             signals=tuple(signal for _, signal in signals),
             calmed=lowered,
             addressed=addressed,
-            near=mention.kind is not Kind.MENTION or self._book.has(sheet, "our_world") or language != "en",
+            near=mention.kind is not Kind.MENTION
+            or (names_us and (language != "en" or self._book.has(sheet, "our_world"))),
             far=far,
             sentiment=vader().compound(mention.text or "") if language == "en" or _is_wordless(text) else None,
             language=language,
@@ -270,10 +287,14 @@ def _name_pattern(name: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{full}|{titled})(?!\w)", re.IGNORECASE)
 
 
+_OWN_WORD = 7
+"""Letters of a word of our name from which it may stand for the whole name, when it is no everyday word."""
+
+
 class _Us:
     """Whether a text names the organisation: by name, handle, hashtag, domain or publicly known person."""
 
-    def __init__(self, organisation: Organisation, short: int) -> None:
+    def __init__(self, organisation: Organisation, short: int, everyday: frozenset[str]) -> None:
         names = {name.strip("@#") for name in names_of(organisation)}
         long = sorted((name for name in names if len(_close(name)) > short), key=len, reverse=True)
         self._close = tuple({_close(name) for name in long if len(_close(name)) >= 7})
@@ -281,6 +302,10 @@ class _Us:
         short_ones = sorted(name for name in names if 0 < len(_close(name)) <= short)
         self._short = _any_of(short_ones, 0)
         self._perhaps = _any_of(short_ones, re.IGNORECASE)
+        words = {word for name in (organisation.name, *organisation.aliases) for word in re.findall(r"[^\W\d_]+", name)}
+        self._own_words = tuple(
+            {_close(word) for word in words if len(word) >= _OWN_WORD and fold(word) not in everyday}
+        )
         self._domains = tuple(domain.lower() for domain in organisation.domains)
 
     def named_in(self, text: str) -> bool:
@@ -294,8 +319,11 @@ class _Us:
         return any(name in closed for name in self._close)
 
     def perhaps_in(self, text: str) -> bool:
-        """Whether a short name stands in ``text`` in any letters, but not doubled as in "tuk tuk"."""
-        return len(self._perhaps.findall(text)) == 1
+        """Whether a short name stands in ``text`` in any letters (but not "tuk tuk"), or a rare word of our name."""
+        if len(self._perhaps.findall(text)) == 1:
+            return True
+        closed = _close(text)
+        return any(word in closed for word in self._own_words)
 
 
 _RUNS = re.compile(r"(.)\1+", re.DOTALL)

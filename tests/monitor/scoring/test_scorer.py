@@ -71,7 +71,29 @@ def test_every_name_of_ours_makes_a_mention_ours(name: str):
 
 @pytest.mark.parametrize("name", ["tuk-tuk", "Stukeley", "tessera trust"])
 def test_a_word_that_only_looks_like_our_short_name_is_not_us(name: str):
-    assert by_rules().assess(a_mention(f"{name}: {DISCLOSURE}", kind=Kind.MENTION)).severity is Severity.ROUTINE
+    text = f"{name}: a volunteer there keeps texting my daughter late at night, she is 13"
+    assert by_rules().assess(a_mention(text, kind=Kind.MENTION)).severity is Severity.ROUTINE
+
+
+def test_a_mention_that_only_says_your_is_ours_unless_it_speaks_to_somebody_else():
+    assert by_rules().assess(a_mention(DISCLOSURE, kind=Kind.MENTION)).severity is Severity.CRISIS
+    other = a_mention(f"@OtherCharity {DISCLOSURE}", kind=Kind.MENTION)
+    assert by_rules().assess(other).severity is Severity.ROUTINE
+
+
+@pytest.mark.parametrize("name", ["the Tessellate lot", "tessellate"])
+def test_a_rare_word_of_our_name_is_us_beside_a_word_of_our_world(name: str):
+    text = f"{name}: a volunteer there keeps texting my daughter late at night, she is 13"
+    assert by_rules().assess(a_mention(text, kind=Kind.MENTION)).severity is Severity.CRISIS
+
+
+def test_an_account_under_our_name_is_about_us():
+    post = a_mention(
+        "Urgent appeal! Donate direct by bank transfer or gift card, message this page",
+        kind=Kind.MENTION,
+        author=Author(name="Tessellate UK Official"),
+    )
+    assert by_rules().assess(post).severity >= Severity.ALERT
 
 
 @pytest.mark.parametrize(
@@ -251,6 +273,12 @@ def test_a_calm_reader_lowers_an_alert_but_never_what_a_firm_rule_claims():
     firm = RuleResult(severity=Severity.CRISIS, firm=Severity.CRISIS, categories=(Category.SELF_HARM,))
     assert combine(alert, CALM, Lines()).severity is Severity.WATCH
     assert combine(firm, CALM, Lines()).severity is Severity.CRISIS
+
+
+def test_chatter_that_only_names_us_needs_more_belief():
+    lines = Lines(alert=0.5, alert_apart=0.8)
+    assert combine(RuleResult(near=True), WORRIED, lines).severity is Severity.ALERT
+    assert combine(RuleResult(near=False), WORRIED, lines).severity is Severity.WATCH
 
 
 def test_a_post_that_is_not_about_us_stays_routine_whatever_the_reader_says():
