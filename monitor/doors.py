@@ -105,6 +105,14 @@ def tip_link(session: Session, app: App, now: datetime, *, renew: bool = False) 
     return f"{address(app)}/a/{token}"
 
 
+def current_tip_link(session: Session, app: App) -> str:
+    """The link that is handed out now; empty when none was made yet. Changes nothing."""
+    row = session.scalar(select(TipLinkRow).where(TipLinkRow.ended_at.is_(None)).order_by(TipLinkRow.made_at.desc()))
+    if row is None:
+        return ""
+    return f"{address(app)}/a/{app.links.token(Purpose.TIP, 'staff', '', row.made_at, id=row.id)}"
+
+
 def tip_link_lasts(session: Session, number: str) -> bool:
     """Whether a tip link was handed out by us and not ended since."""
     row = session.get(TipLinkRow, number)

@@ -15,7 +15,23 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from monitor.app import App
-from monitor.web import door, drills, guard, incident, mailed, now, publishing, takeover, tell
+from monitor.web import (
+    accounts,
+    api,
+    digests,
+    door,
+    drills,
+    engine,
+    guard,
+    incident,
+    judging,
+    mailed,
+    mentions,
+    now,
+    publishing,
+    takeover,
+    tell,
+)
 from monitor.web.house import house_of, keep
 from monitor.web.words import teach
 
@@ -27,7 +43,22 @@ THREADS = 6
 MAX_BODY = 64 * 1024
 """Bytes of a request that are read; the longest form is a note of 2,000 characters."""
 
-PAGES = (mailed, door, now, incident, takeover, publishing, tell, drills)
+PAGES = (
+    mailed,
+    door,
+    now,
+    incident,
+    takeover,
+    publishing,
+    mentions,
+    tell,
+    digests,
+    judging,
+    drills,
+    accounts,
+    engine,
+    api,
+)
 """Modules with routes: each offers ``pages``, a blueprint."""
 
 __all__ = ["Pages", "create_app", "house_of", "start_web"]

@@ -17,6 +17,7 @@ from flask import Flask, Response, abort, g, jsonify, make_response, redirect, r
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
+from alerts.mail import error_place
 from alerts.takeover import Refused
 from monitor.actions import NotAllowed
 from monitor.web.house import house_of
@@ -226,7 +227,7 @@ def _say_refusal(error: Exception) -> BaseResponse:
 
 
 def _say_fault(error: Exception) -> BaseResponse:
-    log.error("a page failed", extra={"page": request.endpoint, "error": type(error).__name__})
+    log.error("a page failed", extra={"page": request.endpoint, "error": error_place(error)})
     return _answer(
         500,
         "Something went wrong on our side",

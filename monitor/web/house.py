@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from flask import Flask, current_app
@@ -50,6 +50,8 @@ class House:
     app: App
     limiter: Limiter = field(default_factory=Limiter)
     hosts: frozenset[str] = frozenset()
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What is read once and never changes while the pages run."""
 
     @property
     def now(self) -> datetime:

@@ -187,12 +187,14 @@ FORGOTTEN = (
 HIDDEN = "These words are for the CEO and the Chair only, after signing in."
 
 
-def post_of(row: MentionRow, *, confidential: bool, signed_in: bool) -> Post:
+def post_of(row: MentionRow, *, confidential: bool, signed_in: bool, chairs: bool = False) -> Post:
     """A mention as a page shows it, its words as far as the terms and the reader's role allow."""
     minimised = bool(MINIMISED & set(row.categories))
-    hidden = minimised and not confidential
+    hidden = (minimised and not confidential) or chairs
     text, why = row.text, ""
-    if hidden:
+    if chairs:
+        text, why = None, "This post belongs to an incident that the Chair looks after."
+    elif hidden:
         text, why = None, HIDDEN
     elif row.status == "gone":
         text, why = None, "It was taken down by its writer or by the platform, so we do not keep its words."

@@ -12,7 +12,7 @@ from alerts.looks import DARK, LIGHT, TONES
 from alerts.mail import defang
 from alerts.model import Severity
 from monitor.clock import say_ago, say_duration, say_moment
-from monitor.excerpts import count
+from monitor.excerpts import KINDS, count
 from monitor.hearing import say_platform
 from monitor.outbox import ROLE_WORDS
 from monitor.web.house import house_of
@@ -23,10 +23,19 @@ KEEPERS = frozenset({"ceo", "chair", "operator"})
 
 MENU = (
     ("/", "Now", ALL),
+    ("/mentions", "Mentions", ALL),
+    ("/unanswered", "Unanswered", ALL),
     ("/takeover", "Takeover", ALL),
     ("/publishing", "May we post?", ALL),
     ("/tell", "Tell the CEO", ALL),
+    ("/digests", "Digests", ALL),
+    ("/rules", "Rules", ALL),
     ("/drill", "Drill", KEEPERS),
+    ("/accounts", "Accounts", KEEPERS),
+    ("/access", "Access", KEEPERS),
+    ("/engine", "Health", KEEPERS),
+    ("/privacy", "Privacy", KEEPERS),
+    ("/audit", "Audit", KEEPERS),
 )
 
 
@@ -49,6 +58,10 @@ def teach(flask: Flask) -> None:
         house_name=lambda: house_of().app.settings.organisation.name,
         version=version("earshot"),
         menu=menu,
+        say_platform=say_platform,
+        say_category=category,
+        say_kind=lambda kind: KINDS.get(kind, kind),
+        plain=str,
     )
 
 

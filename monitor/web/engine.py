@@ -1,0 +1,233 @@
+"""The engine room: health, privacy, audit."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, abort, make_response, render_template, request
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as BaseResponse
+
+from monitor import audit, digest, subjects
+from monitor.actions import NotAllowed, own_words
+from monitor.clock import say_duration
+from monitor.forgetting import say as say_forgotten
+from monitor.hearing import coverage_lines
+from monitor.store.tables import AlertRow, AuditRow, ErasureRow, MentionRow, PlatformRow, QuarantineRow, ReportRow
+from monitor.web.doing import change
+from monitor.web.guard import KEEPERS, open_to, say
+from monitor.web.house import House, house_of
+from monitor.web.publishing import health_json
+from monitor.web.visitor import Visitor
+
+pages = Blueprint("engine", __name__)
+
+DOCUMENTS: Mapping[str, str] = {
+    "notice": "Monitoring notice",
+    "assessment": "Legitimate-interests assessment",
+    "dpia": "Data protection impact assessment",
+}
+"""Drafts filled from the settings; a person reads, changes and signs them."""
+
+
+@pages.get("/engine")
+@open_to(KEEPERS)
+def engine() -> BaseResponse:
+    """Connectors, queue, lag, budget, cost, database, versions."""
+    house = house_of()
+    body, well = health_json(house)
+    with house.app.database.read() as session:
+        coverage = coverage_lines(session, house.now, house.app.settings.zone)
+        spending = digest.spending_lines(session, house.app, house.now)
+        rows = session.scalars(select(PlatformRow).order_by(PlatformRow.name)).all()
+        stuck = session.scalars(
+            select(AlertRow)
+            .where(
+                AlertRow.delivered_at.is_(None),
+                AlertRow.superseded_at.is_(None),
+                AlertRow.last_error != "",
+            )
+            .order_by(AlertRow.retry_at)
+            .limit(20)
+        ).all()
+        quarantined = session.scalar(select(func.count()).select_from(QuarantineRow)) or 0
+    return make_response(
+        render_template(
+            "engine.html",
+            body=body,
+            well=well,
+            coverage_lines=coverage,
+            spending=spending,
+            rows=[(row, *_plan(house, row.name)) for row in rows],
+            stuck=stuck,
+            quarantined=quarantined,
+            notes=digest.setup_notes(house.app, house.now),
+            facts=_facts(house),
+        )
+    )
+
+
+def _plan(house: House, name: str) -> tuple[str, str]:
+    station = house.app.stations.get(name)
+    if station is None:
+        return "not in use", ""
+    plan = station.plan()
+    return plan.lag or say_duration(plan.calm), plan.cost
+
+
+def _facts(house: House) -> dict[str, str]:
+    database = house.app.database
+    facts = {
+        "Earshot": version("earshot"),
+        "Python": sys.version.split()[0],
+        "Database": "SQLite" if database.is_sqlite else "PostgreSQL",
+    }
+    path = Path(database.url.removeprefix("sqlite:///"))
+    if database.is_sqlite and path.exists():
+        facts["Size of the database"] = f"{path.stat().st_size / 1e6:,.1f} MB"
+    reader = house.kept.get("reader") or "rules and the learned part, as set in [judgement]"
+    facts["Judged by"] = str(reader)
+    return facts
+
+
+# ── privacy ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pages.get("/privacy")
+@open_to(KEEPERS)
+def privacy() -> BaseResponse:
+    """What is kept and until when, the last forgetting report, and a person's rights."""
+    house = house_of()
+    with house.app.database.read() as session:
+        kept = dict(
+            session.execute(
+                select(MentionRow.platform, func.count())
+                .where(MentionRow.text_until.is_not(None))
+                .group_by(MentionRow.platform)
+            ).all()
+        )
+        reports = session.scalars(select(ReportRow).order_by(ReportRow.id.desc()).limit(10)).all()
+        erased = session.scalar(select(func.count()).select_from(ErasureRow)) or 0
+    return make_response(
+        render_template(
+            "privacy.html",
+            terms=house.app.terms,
+            kept=kept,
+            reports=[(row.at, say_forgotten(row.counts)) for row in reports],
+            erased=erased,
+            settings=house.app.settings.privacy,
+            documents=DOCUMENTS,
+            notes=digest.setup_notes(house.app, house.now),
+        )
+    )
+
+
+@pages.post("/privacy/find")
+@open_to(KEEPERS)
+def find_person() -> BaseResponse:
+    """What is kept about a person, in lines without anybody's words."""
+    house, who = house_of(), _who()
+    lines = subjects.find(house.app, who)
+    _note("person looked up", who)
+    return make_response(render_template("subject.html", about=who, lines=lines))
+
+
+@pages.post("/privacy/export")
+@open_to(KEEPERS)
+def export_person() -> Response:
+    """What is kept about a person, for that person: a readable page with other people's names masked."""
+    house, who = house_of(), _who()
+    with tempfile.TemporaryDirectory() as folder:
+        subjects.export(house.app, who, Path(folder))
+        name = "subject.json" if request.form.get("form") == "json" else "subject.html"
+        response = make_response((Path(folder) / name).read_text("utf-8"))
+    _note("person exported", who)
+    response.content_type = "application/json" if name.endswith("json") else "text/html; charset=utf-8"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@pages.post("/privacy/erase")
+@open_to(KEEPERS)
+def erase_person() -> Response:
+    """Erase a person, for good."""
+    house, who = house_of(), _who()
+    if request.form.get("sure", "").strip().casefold() != "erase":
+        raise NotAllowed('To erase a person for good, write the word "erase" into the second box.')
+    done = subjects.erase(house.app, who)
+    _note("erasure asked for on the page", who)
+    return say("Erased", done, links={"Back to privacy": "/privacy"})
+
+
+def _who() -> str:
+    who = own_words(request.form.get("who", ""))[:300]
+    if not who:
+        raise NotAllowed("Write the person's handle, name, or the link of a post.")
+    return who
+
+
+def _note(action: str, who: str) -> None:
+    """Into the audit goes a keyed hash of who it was about, so that the audit names nobody."""
+    keys = house_of().app.keys
+    about = keys.digest("subject", who.strip().lstrip("@").casefold())[:40]
+
+    def work(session: Session, now: datetime, visitor: Visitor) -> None:
+        audit.record(session, actor=str(visitor.actor), action=action, now=now, about=about)
+
+    change(work)
+
+
+@pages.get("/privacy/<document>")
+@open_to(KEEPERS)
+def document(document: str) -> BaseResponse:
+    """A draft, filled from the settings."""
+    if document not in DOCUMENTS:
+        abort(404)
+    house = house_of()
+    settings = house.app.settings
+    values: dict[str, Any] = {
+        "title": DOCUMENTS[document],
+        "settings": settings,
+        "organisation": settings.organisation,
+        "privacy": settings.privacy,
+        "terms": house.app.terms,
+        "platforms": sorted(house.app.stations) or sorted(name for name in house.app.terms if name != "other"),
+        "now": house.now,
+        "ceo": settings.people.ceo,
+        "begins_by_itself": settings.takeover.begin_by_itself == "crisis",
+    }
+    return make_response(render_template(f"documents/{document}.html", **values))
+
+
+# ── audit ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pages.get("/audit")
+@open_to(KEEPERS)
+def look_at_audit() -> BaseResponse:
+    """Who did what, newest first; and on request, whether the chain is whole."""
+    house = house_of()
+    before, mailed = request.args.get("before", ""), request.args.get("head", "").strip()[:80]
+    with house.app.database.read() as session:
+        rows = audit.newest(session, 101, int(before) if before.isdigit() else None)
+        problems = audit.verify(session, witnessed=mailed) if "check" in request.args else None
+        head = audit.head(session)
+        total = session.scalar(select(func.count()).select_from(AuditRow)) or 0
+    return make_response(
+        render_template(
+            "audit.html",
+            rows=rows[:100],
+            more=rows[99].id if len(rows) > 100 else 0,
+            problems=problems,
+            head=head,
+            mailed=mailed,
+            total=total,
+        )
+    )

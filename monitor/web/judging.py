@@ -1,0 +1,90 @@
+"""The rules: try a sentence and see how it would be judged and why; every rule, and how often it was right here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, make_response, render_template, request
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as BaseResponse
+
+from connectors.model import Kind, Mention, clean_text
+from monitor import learning
+from monitor.app import rules_folder
+from monitor.scoring.rules import Rule, load_rules
+from monitor.store.tables import FeedbackRow
+from monitor.web.guard import ALL, open_to
+from monitor.web.house import House, house_of
+
+pages = Blueprint("judging", __name__)
+
+LATELY = timedelta(days=365)
+
+
+@pages.get("/rules")
+@open_to(ALL)
+def look() -> BaseResponse:
+    """The box, and all rules."""
+    return _page("", "comment", None)
+
+
+@pages.post("/rules")
+@open_to(ALL)
+def judge() -> BaseResponse:
+    """How a sentence would be judged. Nothing is kept."""
+    text = clean_text(request.form.get("text", "")).strip()[:2000]
+    kind = request.form.get("kind", "comment")
+    house = house_of()
+    if not text:
+        return _page(text, kind, None)
+    mention = Mention(
+        platform="facebook",
+        external_id="try",
+        kind=Kind(kind) if kind in {k.value for k in Kind} else Kind.COMMENT,
+        text=text,
+        url="https://earshot.invalid/try",
+        posted_at=house.now,
+    )
+    return _page(text, kind, house.app.scorer.assess(mention))
+
+
+def _page(text: str, kind: str, assessment: Any) -> BaseResponse:
+    house = house_of()
+    rules = _rules(house)
+    with house.app.database.read() as session:
+        right = _verdicts(session, house)
+    return make_response(
+        render_template(
+            "rules.html",
+            text=text,
+            kind=kind,
+            kinds=[k.value for k in Kind],
+            assessment=assessment,
+            files=rules,
+            wrong=right[learning.CALM],
+            missed=right[learning.MISSED],
+        )
+    )
+
+
+def _rules(house: House) -> dict[str, list[Rule]]:
+    """All rules by file; read once."""
+    known: dict[str, list[Rule]] | None = house.kept.get("rules")
+    if known is None:
+        known = {}
+        for rule in load_rules(rules_folder(house.app.settings)).rules:
+            known.setdefault(rule.file, []).append(rule)
+        house.kept["rules"] = known
+    return known
+
+
+def _verdicts(session: Session, house: House) -> dict[str, Counter[str]]:
+    """For each rule, how often people here said "not a problem" and "should have told me"."""
+    found: dict[str, Counter[str]] = {learning.CALM: Counter(), learning.MISSED: Counter()}
+    for row in session.scalars(select(FeedbackRow).where(FeedbackRow.at > house.now - LATELY).limit(5000)):
+        if row.verdict in found:
+            found[row.verdict].update(str(rule) for rule in set(row.rules) if rule)
+    return found
