@@ -27,7 +27,8 @@ class State(StrEnum):
 
 
 class Verb(StrEnum):
-    """What was done. ``END`` with something left on hold stands down first; without, it is over at once."""
+    """What was done. ``END`` with something left on hold stands down first; without, it is over at once. A proposal
+    that nobody took up is withdrawn, not ended."""
 
     PROPOSE = "propose"
     BEGIN = "begin"
@@ -35,6 +36,7 @@ class Verb(StrEnum):
     HAND_OVER = "hand over"
     ALLOW = "allow"
     END = "end"
+    WITHDRAW = "withdraw"
 
 
 class Refused(Exception):

@@ -188,6 +188,8 @@ class Bucket:
     """What an ordinary, quiet ``fetch`` spends; used to foresee when the bucket runs dry."""
     recheck_share: float = 0.0
     """The part of the bucket that re-checks may use."""
+    per_look: int | None = None
+    """The most that one ``examine`` may spend of it; None: as much as a ``fetch``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +321,8 @@ class Platform(Generic[S]):
 
     ``refresh`` exchanges a token that is about to end for a new one, where the platform allows it;
     ``token_setting`` names the settings key that holds that token. ``preload`` names modules that are heavy to
-    load: the daemon loads them once where its polling processes are forked from, never in itself.
+    load: the daemon loads them once where its polling processes are forked from, never in itself. ``check`` finds
+    what is wrong with the settings as a whole before anything is asked.
     """
 
     name: str
@@ -330,6 +333,8 @@ class Platform(Generic[S]):
     token_setting: str | None = None
     never_shows: tuple[str, ...] = ()
     preload: tuple[str, ...] = ()
+    check: Callable[[S, Organisation], object] | None = None
+    """Looks at settings and organisation together, asking nobody; raises ``SetupRejected`` naming the key."""
 
 
 AnyPlatform = Platform[Any]

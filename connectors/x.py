@@ -114,6 +114,7 @@ def plan(settings: Settings, organisation: Organisation) -> PollPlan:
         reserve=reserve_of(budget),
         per_poll=0,
         recheck_share=0.2,
+        per_look=min(reserve_of(budget), USER + SMALLEST["own"] * POST),
     )
     return PollPlan(
         calm=timedelta(seconds=30),
@@ -486,4 +487,12 @@ def _vocabulary(data: list[Any]) -> list[Finding]:
     return [Finding(Level.GOOD, "X answers in the vocabulary that we ask in.")] if keys else []
 
 
-PLATFORM = Platform(NAME, Settings, connect, plan, never_shows=NEVER_SHOWS, preload=("tweepy", "connectors.http"))
+PLATFORM = Platform(
+    NAME,
+    Settings,
+    connect,
+    plan,
+    never_shows=NEVER_SHOWS,
+    preload=("tweepy", "connectors.http"),
+    check=search_query,
+)

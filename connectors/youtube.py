@@ -83,9 +83,9 @@ def plan(settings: Settings, organisation: Organisation) -> PollPlan:
         calm=calm,
         hurried=min(calm, settings.poll_every or HURRIED),
         buckets=(
-            Bucket(UNITS, "units", units, Period.PACIFIC_DAY, min(RESERVE, units), min(3, units), recheck_share=0.1),
+            Bucket(UNITS, "units", units, Period.PACIFIC_DAY, min(RESERVE, units), min(3, units), 0.1, min(5, units)),
             # per_poll = 0: an empty search bucket must not stop the rest
-            Bucket(SEARCHES, "searches", searches, Period.PACIFIC_DAY, min(1, searches), per_poll=0),
+            Bucket(SEARCHES, "searches", searches, Period.PACIFIC_DAY, min(1, searches), per_poll=0, per_look=0),
         ),
         lag=f"comments on our channel within about {calm.total_seconds():.0f} seconds, replies in older threads within "
         f"5 to 60 minutes; videos by others are searched {search}, and YouTube's index lags by minutes to hours",

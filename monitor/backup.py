@@ -1,8 +1,8 @@
 """Backups that are safe under load and bring nothing forgotten back.
 
 A backup is an SQLite file, whatever the store: every table read in one consistent transaction, without the words that
-a platform's terms keep out of backups (LinkedIn), without sealed tokens and used-up links. Restoring replays erasures
-and forgetting before anything is heard (settled questions, 4).
+a platform's terms keep out of backups (LinkedIn), without sealed tokens and sessions. Restoring replays erasures,
+forgetting and whatever was used up or ended since, before anything is heard (settled questions, 4).
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,11 +26,12 @@ from monitor.daemon import sole_instance
 from monitor.settings import Settings
 from monitor.store import migrate, search
 from monitor.store.database import Database
-from monitor.store.tables import Base, ErasureRow, MentionRow, PlatformRow
+from monitor.store.tables import Base, ErasureRow, LinkUseRow, MentionRow, PlatformRow, TipLinkRow, ToolTokenRow
 
 CHUNK = 1_000
-LEFT_OUT = frozenset({"platform_grant", "lease"})
-"""Sealed tokens are useless without the install key and dangerous with it; a lease belongs to a running process."""
+LEFT_OUT = frozenset({"platform_grant", "lease", "web_session", "sign_in_request"})
+"""Sealed tokens are useless without the install key and dangerous with it; a lease belongs to a running process; and
+nobody who has signed out since may be signed in again."""
 
 
 class NotABackup(Exception):
@@ -74,8 +77,10 @@ def restore(settings: Settings, source: Path) -> str:
         app = App(settings)
         now = app.clock()
         later = _later_losses(app)
-        _replace(app, source)
-        counts = app.database.in_transaction(lambda s: _replay(app, s, later, made_at, now))
+        with _beside(app) as database:
+            migrate.upgrade(database)
+            _fill(database, source)
+            counts = database.in_transaction(lambda s: _replay(app, s, later, now))
         forgotten = forgetting.forget(app, now)
         app.database.in_transaction(search.purge)
         app.database.compact()
@@ -122,33 +127,74 @@ def _read_stamp(source: Path) -> datetime:
     return datetime.fromisoformat(moment)
 
 
-Losses = dict[tuple[str, str], bool]
-"""What the present database knows of each mention: whether its words are still kept."""
+_DOORS: tuple[type[ToolTokenRow] | type[TipLinkRow], ...] = (ToolTokenRow, TipLinkRow)
 
 
-def _later_losses(app: App) -> tuple[Losses, list[ErasureRow]]:
-    """What the database that is being replaced still knows, where it can be read at all."""
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What the database that is being replaced knows to be over: words no longer kept (by platform and id), erasures,
+    links used up, and doors that were closed (by table and id, with the moment)."""
+
+    wordless: frozenset[tuple[str, str]] = frozenset()
+    erasures: tuple[ErasureRow, ...] = ()
+    used: tuple[LinkUseRow, ...] = ()
+    closed: dict[tuple[type[ToolTokenRow] | type[TipLinkRow], str], datetime] = field(default_factory=dict)
+
+
+def _later_losses(app: App) -> Losses:
+    """The losses since the backup, where the present database can be read at all."""
     try:
         with app.database.read() as session:
-            known = {
-                (row[0], row[1]): row[2] is not None
-                for row in session.execute(select(MentionRow.platform, MentionRow.external_id, MentionRow.text))
-            }
-            erasures = list(session.scalars(select(ErasureRow)))
+            wordless = select(MentionRow.platform, MentionRow.external_id).where(MentionRow.text.is_(None))
+            losses = Losses(
+                frozenset((row[0], row[1]) for row in session.execute(wordless)),
+                tuple(session.scalars(select(ErasureRow))),
+                tuple(session.scalars(select(LinkUseRow))),
+                {
+                    (table, number): ended_at
+                    for table in _DOORS
+                    for number, ended_at in session.execute(select(table.id, table.ended_at))
+                    if ended_at is not None
+                },
+            )
             session.expunge_all()
-            return known, erasures
-    except DBAPIError:
-        return {}, []
+            return losses
+    except (DBAPIError, sqlite3.Error):
+        return Losses()
 
 
-def _replace(app: App, source: Path) -> None:
-    database = app.database
-    if database.is_sqlite:
-        path = Path(app.settings.store.url.removeprefix("sqlite:///"))
-        database.engine.dispose()
-        for ending in ("", "-wal", "-shm", "-journal"):
+@contextlib.contextmanager
+def _beside(app: App) -> Iterator[Database]:
+    """The database to fill: on SQLite a new file that takes the old one's place at the end, so that a restore that
+    breaks off changes nothing. A server does the same by its transaction."""
+    if not app.database.is_sqlite:
+        yield app.database
+        return
+    path = Path(app.settings.store.url.removeprefix("sqlite:///"))
+    fresh = Path(f"{path}.restoring")
+    _remove(fresh)
+    database = Database(f"sqlite:///{fresh}")
+    try:
+        yield database
+        database.close()
+        app.database.close()
+        for ending in _SIDES:
             Path(f"{path}{ending}").unlink(missing_ok=True)
-    migrate.upgrade(database)
+        os.replace(fresh, path)
+    finally:
+        database.engine.dispose()
+        _remove(fresh)
+
+
+_SIDES = ("-wal", "-shm", "-journal")
+
+
+def _remove(path: Path) -> None:
+    for ending in ("", *_SIDES):
+        Path(f"{path}{ending}").unlink(missing_ok=True)
+
+
+def _fill(database: Database, source: Path) -> None:
     origin = _plain_engine(source)
     try:
         with origin.connect() as old, database.write() as session:
@@ -180,11 +226,8 @@ def _reset_sequences(session: Session, database: Database) -> None:
             )
 
 
-def _replay(
-    app: App, session: Session, later: tuple[Losses, list[ErasureRow]], made_at: datetime, now: datetime
-) -> int:
-    known, erasures = later
-    keys = {row.key: row for row in erasures}
+def _replay(app: App, session: Session, later: Losses, now: datetime) -> int:
+    keys = {row.key: row for row in later.erasures}
     for key, moment in journal.read(app.settings.state_dir).items():
         keys.setdefault(key, ErasureRow(key=key, platform="", at=moment, why="journal"))
     have = set(session.scalars(select(ErasureRow.key)))
@@ -198,18 +241,21 @@ def _replay(
             *(n.lstrip("@").casefold() for n in (row.author_handle, row.author_id, row.author_name) if n),
         ]
         erased = any(app.keys.digest("erased", row.platform, name) in keys for name in names)
-        vanished = bool(known) and (row.platform, row.external_id) not in known
-        if erased or vanished:
+        if erased:
             search.forget(session, row.id)
             session.delete(row)
             changed += 1
-        elif row.text is not None and known and not known[row.platform, row.external_id]:
+        elif row.text is not None and (row.platform, row.external_id) in later.wordless:
             search.forget(session, row.id)
             for name, value in {**forgetting.cleared(), "signals": [], "status": "forgotten"}.items():
                 setattr(row, name, value)
             changed += 1
         elif row.text is not None:
             row.recheck_at = now  # what was deleted there meanwhile is found out at once
+    for use in later.used:
+        session.merge(LinkUseRow(id=use.id, purpose=use.purpose, used_at=use.used_at))
+    for (table, number), ended_at in later.closed.items():
+        session.execute(update(table).where(table.id == number).values(ended_at=ended_at))
     for platform in session.scalars(select(PlatformRow)):
         platform.due_at = now
     return changed

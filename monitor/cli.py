@@ -47,11 +47,15 @@ def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
 @contextlib.contextmanager
 def plainly() -> Iterator[None]:
     """Turn the errors that a person can meet into a sentence and an exit code."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     from alerts.takeover import Refused
     from monitor.actions import NotAllowed
     from monitor.backup import NotABackup
+    from monitor.cards import CardsError
     from monitor.daemon import AnotherInstance
     from monitor.keys import KeyUnreadable
+    from monitor.scoring import RulesFaulty
     from monitor.settings import SettingsError
     from monitor.store.database import DatabaseUnreachable
     from monitor.store.migrate import SchemaTooNew
@@ -59,7 +63,7 @@ def plainly() -> Iterator[None]:
 
     try:
         yield
-    except (SettingsError, TermsError, SchemaTooNew, KeyUnreadable) as error:
+    except (SettingsError, TermsError, CardsError, RulesFaulty, SchemaTooNew, KeyUnreadable) as error:
         raise Stop(str(error), WRONG) from None
     except (NotAllowed, NotABackup, Refused) as error:
         raise Stop(str(error), NO) from None
@@ -67,6 +71,14 @@ def plainly() -> Iterator[None]:
         raise Stop(str(error), HELD) from None
     except DatabaseUnreachable as error:
         raise Stop(str(error), UNREACHABLE) from None
+    except SQLAlchemyError as error:
+        what = f"The database could not be used ({type(error).__name__}). `earshot doctor --offline` looks at it."
+        raise Stop(what, UNREACHABLE) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise Stop(f"{where}{error.strerror or type(error).__name__}.", WRONG) from None
 
 
 def load_settings(config: Path) -> Settings:
@@ -249,10 +261,13 @@ def _set_away(config: Path, role: str, gone: bool) -> None:
     from monitor import actions
 
     with opened(config, create=True) as app:
-        app.database.in_transaction(lambda s: actions.set_away(s, role, gone, app.clock()))
         person = app.people.get(role)
-        name = person.name if person else role
-        click.echo(f"{name} is {'away; the other of CEO and Chair is told first' if gone else 'back'}.")
+        if person is None:
+            raise Stop(f"The settings name no {role}. Add [people.{role}].", WRONG)
+        app.database.in_transaction(lambda s: actions.set_away(s, role, gone, app.clock()))
+        other = app.people.get("chair" if role == "ceo" else "ceo")
+        then = f"{other.name} is told first" if other else "nobody stands in: add [people.chair]"
+        click.echo(f"{person.name} is {f'away; {then}' if gone else 'back'}.")
 
 
 # ── takeover ────────────────────────────────────────────────────────────────────────────────────────
@@ -307,7 +322,12 @@ def end(reason: str, by: str, on_hold: str, config: Path) -> None:
         done = app.database.in_transaction(
             lambda s: takeovers.end(s, app.desk, by=who, reason=reason, now=app.clock(), on_hold=on_hold)
         )
-        click.echo("Back to normal. The notices are on their way." if done else "There is no takeover.")
+        if not done:
+            click.echo("There is no takeover.")
+        elif on_hold.strip():
+            click.echo(f"Standing down; still on hold: {on_hold.strip()}. The notices are on their way.")
+        else:
+            click.echo("Back to normal. The notices are on their way.")
 
 
 # ── digest ──────────────────────────────────────────────────────────────────────────────────────────

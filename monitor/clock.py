@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 Clock = Callable[[], datetime]
 
+LONGEST = timedelta(days=36_525)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -19,15 +20,22 @@ def utc_now() -> datetime:
 
 def read_duration(text: str) -> timedelta:
     """``"45s"``, ``"15m"``, ``"12h"``, ``"7d"`` or joined ``"1h30m"``; raises ValueError otherwise."""
-    parts = re.findall(r"(\d+)\s*([smhdw])", text.strip())
-    if not parts or re.sub(r"(\d+)\s*([smhdw])\s*", "", text.strip()):
+    parts = re.findall(r"([0-9]{1,12})\s*([smhdw])", text.strip())
+    if not parts or re.sub(r"([0-9]{1,12})\s*([smhdw])\s*", "", text.strip()):
         raise ValueError('a duration such as "45s", "15m", "12h" or "7d"')
-    return timedelta(**{_UNITS[unit]: float(sum(int(n) for n, u in parts if u == unit)) for _, unit in parts})
+    lengths = {_UNITS[unit]: float(sum(int(n) for n, u in parts if u == unit)) for _, unit in parts}
+    try:
+        length = timedelta(**lengths)
+    except OverflowError:
+        length = LONGEST + timedelta(days=1)
+    if length > LONGEST:
+        raise ValueError("a duration of at most 100 years")
+    return length
 
 
 def read_time_of_day(text: str) -> time:
     """``"08:00"`` as a wall-clock time; raises ValueError otherwise."""
-    match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip())
+    match = re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", text.strip())
     if not match:
         raise ValueError('a time of day such as "08:00"')
     return time(int(match[1]), int(match[2]))

@@ -75,9 +75,21 @@ class Dispatcher:
                 .where(_is_open(), AlertRow.claimed.is_(True))
                 .values(claimed=False, retry_at=self.clock())
             )
+            self._readdress(session)
             return int(result.rowcount)  # type: ignore[attr-defined]
 
         return self.database.in_transaction(work)
+
+    def _readdress(self, session: Session) -> None:
+        """What still waits goes to the address of the present settings, not to the one it was owed to."""
+        for role in ("ceo", "chair", "operator"):
+            person = self.desk.person(session, role)
+            if person is not None:
+                session.execute(
+                    update(AlertRow)
+                    .where(_is_open(), AlertRow.role == role, AlertRow.address != person.email)
+                    .values(name=person.name, address=person.email, retry_at=self.clock())
+                )
 
     def deliver_next(self) -> bool:
         """Deliver the worst overdue alert; False when nothing is due. Never raises for a delivery that failed."""
@@ -246,6 +258,9 @@ class Dispatcher:
         now = self.clock()
         row = session.get_one(AlertRow, alert_id)
         row.delivered_at, row.claimed, row.last_error = now, False, ""
+        person = session.get(PersonRow, row.role)
+        if person is not None and person.refused_at is not None and row.channel == "mail":
+            person.refused_at = None  # the address takes mail again
         if row.template == "roundup":
             session.execute(
                 update(AlertRow).where(AlertRow.bundle == row.id, _is_open()).values(delivered_at=now, claimed=False)
@@ -284,10 +299,12 @@ class Dispatcher:
             person.refused_at = person.refused_at or now
             person.changed_at = now
             session.merge(person)
-        if row.template == "roundup":
-            session.execute(update(AlertRow).where(AlertRow.bundle == row.id, _is_open()).values(bundle=""))
         session.flush()
         self._tell_next(session, row, failure, now)
+        if row.template == "roundup":
+            for bundled in session.scalars(select(AlertRow).where(AlertRow.bundle == row.id, _is_open())).all():
+                bundled.refused_at, bundled.last_error = now, row.last_error
+                self._tell_next(session, bundled, failure, now)
 
     def _tell_next(self, session: Session, row: AlertRow, failure: DeliveryFailed, now: datetime) -> None:
         for role in {"ceo": ("chair", "operator"), "chair": ("ceo", "operator")}.get(row.role, ()):

@@ -178,7 +178,7 @@ def _platform(app: App, station: Station, now: datetime) -> Looked:
 
     def reserve(session: object) -> tuple[dict[str, int], object]:
         return (
-            ledger.reserve(session, station.name, plan, now),  # type: ignore[arg-type]
+            ledger.reserve_look(session, station.name, plan, now),  # type: ignore[arg-type]
             app.settings_of(session, station),  # type: ignore[arg-type]
         )
 

@@ -51,8 +51,10 @@ def decide(before: Incident | None, after: Incident) -> tuple[Step, ...]:
     if before is None or after.severity > before.severity:
         propose = (Step.PROPOSE_TAKEOVER,) if after.severity is Severity.CRISIS else ()
         return (Step.TELL, *propose)
+    if after.names_ceo and not before.names_ceo:
+        return (Step.TELL,)  # the Chair, who has heard nothing of it so far
     if after.severity is Severity.CRISIS and (
-        before.state is not after.state or len(after.threads) > len(before.threads) and _new_copy(before, after)
+        before.state is not after.state or after.threads[-1:] != before.threads[-1:] and _new_copy(before, after)
     ):
         return (Step.UPDATE,)
     if next_growth_step(before.told) <= after.mentions:

@@ -100,8 +100,9 @@ def absorb(
 ) -> Incident:
     """``home`` grown by ``mention``, or a new incident.
 
-    A mention graver than its incident raises it. One of CRISIS level that joins an acknowledged incident
-    opens it again: nothing grave is absorbed in silence (settled questions, 5).
+    A mention graver than its incident raises it, and an incident is named after the gravest thing in it: that name
+    decides what its mails may quote and who may close it. A mention of CRISIS level that joins an acknowledged
+    incident opens it again: nothing grave is absorbed in silence (settled questions, 5).
     """
     category = gravest(assessment.categories)
     thread = thread_key(mention)
@@ -126,7 +127,7 @@ def absorb(
     return replace(
         home,
         severity=max(home.severity, assessment.severity),
-        category=category if worse and category is not None else home.category,
+        category=gravest(c for c in (home.category, category) if c is not None),
         state=IncidentState.OPEN if worse or grave_news else home.state,
         last_seen_at=max(home.last_seen_at, mention.posted_at),
         mentions=home.mentions + 1,

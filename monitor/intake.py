@@ -7,21 +7,20 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from alerts.model import Severity
 from alerts.takeover import Takeover
-from connectors.model import Author, Kind, Mention, Organisation
+from connectors.model import Author, Kind, Mention, Organisation, clean_text
 from monitor import takeovers
 from monitor.escalation import Step, decide
 from monitor.incidents import absorb, find_home, matters
 from monitor.keys import Keys
 from monitor.model import Assessment, Category, Incident, IncidentState, Signal
 from monitor.outbox import Desk, note
-from monitor.scoring import Scorer
 from monitor.scoring.copies import copy_mark, is_copy
 from monitor.store import search
 from monitor.store.database import Database
@@ -66,13 +65,25 @@ class Taken:
     breaches: int = 0
 
 
+class Judge(Protocol):
+    """Whoever judges mentions: the scorer, or the scorer after the lessons of the people here."""
+
+    def assess(self, mention: Mention, /) -> Assessment:
+        """What we make of ``mention``."""
+        ...
+
+    def assess_many(self, mentions: Sequence[Mention], /) -> list[Assessment]:
+        """The same for several, in order."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Intake:
     """Everything that taking in needs and that does not change from batch to batch."""
 
     organisation: Organisation
     terms: Mapping[str, Terms]
-    scorer: Scorer
+    scorer: Judge
     keys: Keys
     desk: Desk
     quiet_time: timedelta
@@ -95,7 +106,8 @@ class Intake:
                         )
                     )
                     known.update({(platform, row.external_id): row.text_key for row in rows})
-        return [m for key, m in newest.items() if known.get(key) != self.text_key(m)]
+        fresh = [m for key, m in newest.items() if known.get(key) != self.text_key(m)]
+        return [m for m in fresh if _can_be_kept(m)]
 
     def text_key(self, mention: Mention) -> str:
         """Tells an edit from a repeat without keeping the text."""
@@ -196,12 +208,13 @@ class Intake:
             )
             session.add(row)
             taken.new += 1
-        elif row.status != "forgotten":
+        elif row.status == "forgotten" or row.text_key == self.text_key(mention) and row.status == "live":
+            return None  # forgotten for good, or taken in meanwhile by somebody else
+        else:
             row.version += 1
             row.edited_at = mention.edited_at or now
+            row.status = "live"
             taken.edited += 1
-        else:
-            return None
         self._fill(row, mention, now)
         if entry.assessment is None:
             self._set_aside(session, entry, row, now)
@@ -219,18 +232,18 @@ class Intake:
         terms = self.terms_of(mention.platform)
         row.text = mention.text
         row.text_key = self.text_key(mention)
-        row.url = mention.url
-        row.parent, row.thread, row.lang = mention.parent, mention.thread, mention.lang
-        row.likes, row.shares, row.replies = mention.likes, mention.shares, mention.replies
+        row.url = clean_text(mention.url)
+        row.parent, row.thread, row.lang = _cut(mention.parent, 255), _cut(mention.thread, 255), _cut(mention.lang, 20)
+        row.likes, row.shares, row.replies = map(_whole, (mention.likes, mention.shares, mention.replies))
         row.verified_at = now
         row.text_until = terms.text_until(row.first_seen_at, now)
         row.author_until = terms.author_until(row.first_seen_at, row.text_until)
         row.recheck_at = now + terms.recheck_every
         author = mention.author if row.author_until is not None else None
-        row.author_name = author.name if author else None
-        row.author_handle = author.handle if author else None
-        row.author_id = author.id if author else None
-        row.followers = mention.author.followers if mention.author else None
+        row.author_name = _cut(author.name, 300) if author else None
+        row.author_handle = _cut(author.handle, 300) if author else None
+        row.author_id = _cut(author.id, 300) if author else None
+        row.followers = _whole(mention.author.followers) if mention.author else None
 
     def _set_aside(self, session: Session, entry: Judged, row: MentionRow, now: datetime) -> None:
         """Quarantine, with an alert of its own: what could not be judged is never taken for harmless."""
@@ -272,6 +285,7 @@ class Intake:
         if row.history and home is None and not matters(assessment):
             return
         before = home if home is not None and home.history == row.history else None
+        again = before is not None and row.incident_id == before.id
         after = absorb(
             before,
             mention,
@@ -281,6 +295,8 @@ class Intake:
             new_account=False,
             now=now,
         )
+        if again and before is not None:
+            after = replace(after, mentions=before.mentions)  # an edit is not another mention
         if before is None and row.history:
             after = replace(after, history=True)
         after = self._save(session, before, after, mention, now)
@@ -336,15 +352,32 @@ class Intake:
             )
             if row is None or row.status == "forgotten":
                 continue
-            _set_changed(row, "likes", mention.likes)
-            _set_changed(row, "shares", mention.shares)
-            _set_changed(row, "replies", mention.replies)
+            _set_changed(row, "likes", _whole(mention.likes))
+            _set_changed(row, "shares", _whole(mention.shares))
+            _set_changed(row, "replies", _whole(mention.replies))
             if row.status == "gone" or now - row.verified_at > timedelta(hours=1):
                 row.status = "live"
                 row.verified_at = now
                 terms = self.terms_of(mention.platform)
                 row.text_until = terms.text_until(row.first_seen_at, now)
                 row.recheck_at = now + terms.recheck_every
+
+
+def _can_be_kept(mention: Mention) -> bool:
+    """A platform's ids are short; one that is not would stop everything that came with it at the database."""
+    if len(mention.external_id) <= 255 and clean_text(mention.external_id) == mention.external_id:
+        return True
+    log.error("a mention has an id that cannot be kept", extra={"platform": mention.platform})
+    return False
+
+
+def _cut(text: str | None, most: int) -> str | None:
+    return clean_text(text)[:most] if text is not None else None
+
+
+def _whole(number: int | None) -> int | None:
+    """A figure as every database can hold it."""
+    return None if number is None else max(-(2**63), min(number, 2**63 - 1))
 
 
 def _set_changed(row: MentionRow, name: str, value: int | None) -> None:

@@ -1,46 +1,442 @@
 """Learning from the people here: what was "not a problem", what "should have told me", and what follows from it.
 
 Precision and misses are *as measured in this organisation*. Proposals are only proposals: a person accepts them, and a
-floor under the severe categories cannot be tuned away.
+floor under the severe categories cannot be tuned away (``scoring.combine.FLOORED``).
 """
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from alerts.model import Severity
-from monitor.store.tables import FeedbackRow, IncidentRow
+from connectors.model import Author, Kind, Mention
+from monitor import audit
+from monitor.actions import NotAllowed, own_words
+from monitor.app import App
+from monitor.keys import Keys
+from monitor.model import Assessment
+from monitor.scoring import Harmless, Learnt, Scorer
+from monitor.scoring.copies import comparable
+from monitor.store.database import Database
+from monitor.store.tables import FeedbackRow, IncidentRow, MentionRow, TuningRow
+
+log = logging.getLogger(__name__)
 
 CALM = "not a problem"
 MISSED = "should have told me"
 
+LINE, PHRASE = "alert line", "calm phrase"
+"""Kinds of lessons: the belief from which the learned part alerts by itself, and words that are no news here."""
+
+MARKS_KEPT = 500
+"""Marks of harmless posts that are compared with; the newest ones."""
+
+STEP = 0.1
+LOWEST, HIGHEST = 0.3, 0.7
+"""How far the alert line moves in one proposal, and the bounds that it never leaves."""
+
+POSTS_TRIED, POSTS_READ = 2_000, 300
+"""Kept posts on which a change is tried out: by rules alone, and where a learned part must read each of them."""
+
+PHRASE_WORDS = (5, 4, 3, 2)
+PHRASES_PROPOSED = 5
+
+
+# ── in the digest ───────────────────────────────────────────────────────────────────────────────────
+
 
 def weekly_lines(session: Session, since: datetime, until: datetime) -> tuple[str, ...]:
     """How often alerts were right and what was missed between two moments, in words for the digest."""
-    told = (
-        session.scalar(
-            select(func.count())
-            .select_from(IncidentRow)
-            .where(
-                IncidentRow.opened_at > since,
-                IncidentRow.opened_at <= until,
-                IncidentRow.severity >= int(Severity.ALERT),
-                IncidentRow.history.is_(False),
-                IncidentRow.drill.is_(False),
-            )
+    told = set(
+        session.scalars(
+            select(IncidentRow.id).where(*_told(), IncidentRow.opened_at > since, IncidentRow.opened_at <= until)
         )
-        or 0
     )
-    verdicts = Counter(
-        session.scalars(select(FeedbackRow.verdict).where(FeedbackRow.at > since, FeedbackRow.at <= until))
+    calm = set(session.scalars(select(FeedbackRow.incident_id).where(FeedbackRow.verdict == CALM)))
+    missed = session.scalar(
+        select(func.count()).where(FeedbackRow.verdict == MISSED, FeedbackRow.at > since, FeedbackRow.at <= until)
     )
     lines = []
     if told:
-        lines.append(f"{told} incidents were told; people called {verdicts[CALM]} of them no problem.")
-    if verdicts[MISSED]:
-        lines.append(f"{verdicts[MISSED]} times somebody said that Earshot should have told them.")
+        lines.append(f"{_many(len(told), 'incident')} told; people called {len(told & calm)} of them no problem.")
+    if missed:
+        lines.append(f"{_many(missed, 'time')} somebody said that Earshot should have told them.")
     return tuple(lines)
+
+
+def _told() -> tuple[ColumnElement[bool], ...]:
+    return (
+        IncidentRow.severity >= int(Severity.ALERT),
+        IncidentRow.history.is_(False),
+        IncidentRow.drill.is_(False),
+        IncidentRow.source != "tip",
+    )
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+# ── what the scorer is taught ───────────────────────────────────────────────────────────────────────
+
+
+def learnt_of(session: Session, keys: Keys) -> Learnt:
+    """What the people of this organisation taught so far, and accepted."""
+    return Learnt(
+        harmless=tuple(_harmless(session)),
+        mark_key=keys.sign_key("copies"),
+        calm=tuple((row.words, row.reason) for row in _lessons(session) if row.kind == PHRASE),
+        alert=next((float(row.words) for row in _lessons(session) if row.kind == LINE), None),
+    )
+
+
+def _harmless(session: Session) -> Iterator[Harmless]:
+    taken_back = set(session.scalars(select(FeedbackRow.incident_id).where(FeedbackRow.verdict == MISSED)))
+    count = 0
+    rows = session.scalars(select(FeedbackRow).where(FeedbackRow.verdict == CALM).order_by(FeedbackRow.id.desc()))
+    for row in rows.yield_per(100):
+        if row.incident_id in taken_back:
+            continue
+        for mark in row.fingerprint.split():
+            yield Harmless(mark, row.reason or "no reason was given")
+            count += 1
+            if count >= MARKS_KEPT:
+                return
+
+
+def _lessons(session: Session) -> list[TuningRow]:
+    """Lessons in force, the newest first."""
+    return list(session.scalars(select(TuningRow).where(TuningRow.ended_at.is_(None)).order_by(TuningRow.id.desc())))
+
+
+class Pupil:
+    """The scorer after the lessons of the people here; new ones count from the next batch on, without a restart."""
+
+    def __init__(self, database: Database, keys: Keys, scorer: Scorer) -> None:
+        self._database, self._keys, self._plain = database, keys, scorer
+        self._known: tuple[object, ...] | None = None
+        self._taught = scorer
+
+    def assess(self, mention: Mention) -> Assessment:
+        """What we make of ``mention``."""
+        return self.assess_many((mention,))[0]
+
+    def assess_many(self, mentions: Sequence[Mention]) -> list[Assessment]:
+        """What we make of each of ``mentions``, in order."""
+        return self.present().assess_many(mentions)
+
+    def present(self) -> Scorer:
+        """The scorer with all lessons so far. One that cannot be read is left for the next time."""
+        try:
+            with self._database.read() as session:
+                newest = _newest(session)
+                if newest != self._known:
+                    self._taught = self._plain.with_feedback(learnt_of(session, self._keys))
+                    self._known = newest
+        except SQLAlchemyError as error:
+            log.error("the lessons could not be read", extra={"error": type(error).__name__})
+        return self._taught
+
+
+def _newest(session: Session) -> tuple[object, ...]:
+    feedback = session.execute(select(func.count(), func.max(FeedbackRow.id))).one()
+    tuning = session.execute(select(func.count(TuningRow.ended_at), func.max(TuningRow.id))).one()
+    return (*feedback, *tuning)
+
+
+# ── the report ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def report(app: App) -> str:
+    """Precision and misses as people here reported them, per category and rule (`earshot evaluate --feedback`)."""
+    with app.database.read() as session:
+        told = list(session.scalars(select(IncidentRow).where(*_told())))
+        calm = set(session.scalars(select(FeedbackRow.incident_id).where(FeedbackRow.verdict == CALM)))
+        missed = list(session.scalars(select(FeedbackRow).where(FeedbackRow.verdict == MISSED)))
+        spoken = _rules_spoken(session, [row.id for row in told])
+        levels = _levels_of(session, [row.mention_id for row in missed if row.mention_id is not None])
+    if not told and not missed:
+        return "Nothing was told and nothing was reported as missed so far; there is nothing to measure."
+    wrong = [row for row in told if row.id in calm]
+    lines = ["As measured in this organisation: an incident that nobody called no problem counts as right.", ""]
+    if told:
+        lines.append(
+            f"Told: {_many(len(told), 'incident')}, {len(wrong)} called no problem. {_share(len(told), len(wrong))}"
+        )
+    lines.append(f"Should have been told: {_many(len(missed), 'time')}.")
+    lines += [f"  judged {level}: {count}" for level, count in sorted(levels.items())]
+    lines += _table("By category", Counter(_subject(row) for row in told), Counter(_subject(row) for row in wrong))
+    lines += _table(
+        "By rule",
+        Counter(rule for row in told for rule in spoken.get(row.id, ())),
+        Counter(rule for row in wrong for rule in spoken.get(row.id, ())),
+    )
+    return "\n".join(lines)
+
+
+def _share(told: int, wrong: int) -> str:
+    return f"Precision {(told - wrong) / told:.0%}."
+
+
+def _subject(row: IncidentRow) -> str:
+    return (row.category or row.source).replace("_", " ")
+
+
+def _table(title: str, told: Counter[str], wrong: Counter[str]) -> list[str]:
+    if not told:
+        return []
+    width = max(len(name) for name in told)
+    rows = sorted(told.items(), key=lambda pair: (-wrong[pair[0]], -pair[1], pair[0]))
+    return ["", f"{title}:"] + [
+        f"  {name:{width}}  {count:4} told  {wrong[name]:4} no problem  {_share(count, wrong[name])}"
+        for name, count in rows
+    ]
+
+
+def _rules_spoken(session: Session, incidents: Sequence[str]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for start in range(0, len(incidents), 500):
+        rows = session.execute(
+            select(MentionRow.incident_id, MentionRow.signals).where(
+                MentionRow.incident_id.in_(incidents[start : start + 500]), MentionRow.severity >= int(Severity.ALERT)
+            )
+        )
+        for incident, signals in rows:
+            found.setdefault(incident, set()).update(s["rule"] for s in signals if s.get("rule") and s.get("category"))
+    return found
+
+
+def _levels_of(session: Session, mentions: Sequence[int]) -> Counter[str]:
+    if not mentions:
+        return Counter()
+    return Counter(
+        Severity(level).level
+        for level in session.scalars(select(MentionRow.severity).where(MentionRow.id.in_(mentions)))
+    )
+
+
+# ── proposals ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a change does to the posts that are still kept: alerts fewer and more, and how people had judged those."""
+
+    fewer: int = 0
+    fewer_harmless: int = 0
+    more: int = 0
+    more_missed: int = 0
+
+    def say(self, posts: int) -> str:
+        """In one sentence."""
+        return (
+            f"On {_many(posts, 'post')} kept: {_many(self.fewer, 'alert')} fewer ({self.fewer_harmless} of them were "
+            f"called no problem), {self.more} more ({self.more_missed} of them should have been told)."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change that a person may accept. ``number`` stays the same as long as the proposal does."""
+
+    kind: str
+    words: str
+    reason: str
+    effect: Effect = Effect()
+    ends: int | None = None
+    """The lesson that it takes back; None for a new one."""
+
+    @property
+    def number(self) -> str:
+        """Four digits made from what is proposed."""
+        digest = hashlib.sha256(f"{self.kind}\n{self.words}\n{self.ends}".encode()).digest()
+        return str(1000 + int.from_bytes(digest[:4], "big") % 9000)
+
+    def say(self) -> str:
+        """What would change, in words."""
+        what = (
+            f"alert from a belief of {self.words}"
+            if self.kind == LINE
+            else f'calm list: "{self.words}" ({self.reason})'
+        )
+        return f"Take back: {what}" if self.ends is not None else what[0].upper() + what[1:]
+
+
+def tune(app: App, accept: Sequence[str]) -> str:
+    """Propose changes with their effect on all known posts, or accept some by number. Raises ``NotAllowed`` for a
+    number that is not proposed."""
+    posts, proposals = _propose(app)
+    if not accept:
+        return _say(posts, proposals)
+    known = {proposal.number: proposal for proposal in proposals}
+    for number in accept:
+        if number.strip() not in known:
+            raise NotAllowed(f"There is no proposal {number[:20]}. `earshot tune` lists those that there are.")
+    chosen = [known[number.strip()] for number in dict.fromkeys(accept)]
+    now = app.clock()
+
+    def work(session: Session) -> None:
+        for proposal in chosen:
+            _accept(session, proposal, now)
+
+    app.database.in_transaction(work)
+    return "\n".join(f"Accepted: {p.say()}. It counts from the next posts on." for p in chosen)
+
+
+def _say(posts: int, proposals: Sequence[Proposal]) -> str:
+    fresh = [p for p in proposals if p.ends is None]
+    lines = [f"{_many(len(fresh), 'proposal')}." if fresh else "No proposal: what people said argues for no change."]
+    for proposal in fresh:
+        lines += [f"{proposal.number}  {proposal.say()}", f"      {proposal.effect.say(posts)}"]
+    lessons = [p for p in proposals if p.ends is not None]
+    if lessons:
+        lines += ["", "In force, and how to take it back:"]
+        lines += [f"{proposal.number}  {proposal.say()}" for proposal in lessons]
+    if proposals:
+        lines += [
+            "",
+            "Accept with `earshot tune --accept NUMBER`. No number touches safeguarding, self-harm and threat.",
+        ]
+    return "\n".join(lines)
+
+
+def _accept(session: Session, proposal: Proposal, now: datetime) -> None:
+    if proposal.ends is not None:
+        row = session.get(TuningRow, proposal.ends)
+        if row is not None:
+            row.ended_at = now
+    else:
+        if proposal.kind == LINE:
+            for row in _lessons(session):
+                if row.kind == LINE:
+                    row.ended_at = now
+        session.add(TuningRow(at=now, who="operator", kind=proposal.kind, words=proposal.words, reason=proposal.reason))
+    audit.record(session, actor="operator", action="tuning accepted", now=now, words=proposal.say())
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A post that is still kept, and what people said of it: harmless, missed or right; empty where nobody spoke."""
+
+    mention: Mention
+    verdict: str
+    reason: str = ""
+
+
+def _propose(app: App) -> tuple[int, list[Proposal]]:
+    base = app.scorer
+    with app.database.read() as session:
+        lessons = _lessons(session)
+        learnt = learnt_of(session, app.keys)
+        known = list(_known_posts(session, POSTS_TRIED if base.reader is None else POSTS_READ))
+    mentions = [post.mention for post in known]
+    before = base.with_feedback(learnt).assess_many(mentions)
+
+    def effect(change: Learnt) -> Effect:
+        return _effect(known, before, base.with_feedback(change).assess_many(mentions))
+
+    found: list[Proposal] = []
+    if base.reader is not None and known:
+        found += _lines(base, learnt, known, effect)
+    for phrase, reason in _phrases(known, before, {words for words, _ in learnt.calm}):
+        found.append(Proposal(PHRASE, phrase, reason, effect(replace(learnt, calm=(*learnt.calm, (phrase, reason))))))
+    found = [p for p in found if p.effect.fewer_harmless or p.effect.more_missed]
+    return len(known), found + [Proposal(row.kind, row.words, row.reason, ends=row.id) for row in lessons]
+
+
+def _lines(base: Scorer, learnt: Learnt, known: Sequence[_Known], effect: object) -> Iterator[Proposal]:
+    now = base.alert_line if learnt.alert is None else learnt.alert
+    verdicts = {post.verdict for post in known}
+    for verdict, line in ((CALM, now + STEP), (MISSED, now - STEP)):
+        if verdict in verdicts and LOWEST <= line <= HIGHEST:
+            change = effect(replace(learnt, alert=round(line, 2)))  # type: ignore[operator]
+            yield Proposal(LINE, f"{line:.2f}", f"{now:.2f} before", change)
+
+
+def _known_posts(session: Session, most: int) -> Iterator[_Known]:
+    calm = {r.incident_id: r.reason for r in session.scalars(select(FeedbackRow).where(FeedbackRow.verdict == CALM))}
+    missed = set(session.scalars(select(FeedbackRow.mention_id).where(FeedbackRow.verdict == MISSED)))
+    rows = session.scalars(
+        select(MentionRow)
+        .where(MentionRow.text.is_not(None), MentionRow.kind != Kind.OWN_POST.value, MentionRow.status == "live")
+        .order_by(MentionRow.severity.desc(), MentionRow.posted_at.desc())
+        .limit(most)
+    )
+    for row in rows:
+        verdict = (
+            MISSED if row.id in missed else CALM if row.incident_id in calm else "right" if row.incident_id else ""
+        )
+        yield _Known(mention_of(row), verdict, calm.get(row.incident_id, "") if verdict == CALM else "")
+
+
+def mention_of(row: MentionRow) -> Mention:
+    """A stored mention as the scorer reads one; without its author's names, which judge nothing."""
+    author = Author(followers=row.followers) if row.followers is not None else None
+    return Mention(
+        platform=row.platform,
+        external_id=row.external_id,
+        kind=Kind(row.kind),
+        text=row.text,
+        url=row.url,
+        posted_at=row.posted_at,
+        author=author,
+        parent=row.parent,
+        thread=row.thread,
+        lang=row.lang,
+        likes=row.likes,
+        shares=row.shares,
+        replies=row.replies,
+    )
+
+
+def _effect(known: Sequence[_Known], before: Sequence[Assessment], after: Sequence[Assessment]) -> Effect:
+    fewer, more = Counter[str](), Counter[str]()
+    for post, was, would in zip(known, before, after, strict=True):
+        if was.severity >= Severity.ALERT > would.severity:
+            fewer[post.verdict] += 1
+        elif was.severity < Severity.ALERT <= would.severity:
+            more[post.verdict] += 1
+    return Effect(fewer.total(), fewer[CALM], more.total(), more[MISSED])
+
+
+def _phrases(known: Sequence[_Known], before: Sequence[Assessment], have: set[str]) -> Iterator[tuple[str, str]]:
+    """Words that stand in several harmless alerts and in nothing that was right or missed; the longest first."""
+    harmless = [
+        (f" {comparable(post.mention.text or '')} ", post.reason)
+        for post, was in zip(known, before, strict=True)
+        if post.verdict == CALM and was.severity >= Severity.ALERT
+    ]
+    grave = [f" {comparable(post.mention.text or '')} " for post in known if post.verdict in {MISSED, "right"}]
+    taken: list[str] = []
+    counts = Counter(phrase for text, _ in harmless for phrase in set(_runs(text.split())))
+    ranked = sorted(counts, key=lambda phrase: (-counts[phrase], -len(phrase.split()), phrase))
+    for phrase in ranked:
+        if counts[phrase] < 2 or len(taken) >= PHRASES_PROPOSED:
+            return
+        inside = f" {phrase} "
+        covered = any(inside in f" {other} " or f" {other} " in inside for other in [*taken, *have])
+        if covered or any(inside in text for text in grave):
+            continue
+        taken.append(phrase)
+        reasons = Counter(reason for text, reason in harmless if inside in text and reason)
+        why = reasons.most_common(1)[0][0] if reasons else "no reason was given"
+        yield phrase, own_words(why)[:200]
+
+
+def _runs(words: Sequence[str]) -> Iterable[str]:
+    """Runs of two to five words, none of which begins or ends with a short word."""
+    for length in PHRASE_WORDS:
+        for start in range(len(words) - length + 1):
+            run = words[start : start + length]
+            if len(run[0]) > 3 and len(run[-1]) > 3 and not any(a == b for a, b in pairwise(run)):
+                yield " ".join(run)

@@ -39,7 +39,7 @@ def period_end(period: Period, now: datetime) -> datetime:
 
 def left(session: Session, platform: str, buckets: tuple[Bucket, ...], now: datetime) -> dict[str, int]:
     """What is left of each bucket, never below 0. What re-checks used counts too."""
-    return {bucket.name: max(0, bucket.amount - _row(session, platform, bucket, now).spent) for bucket in buckets}
+    return {bucket.name: max(0, bucket.amount - _spent(session, platform, bucket, now)) for bucket in buckets}
 
 
 def rechecks_left(session: Session, platform: str, bucket: Bucket, now: datetime) -> int:
@@ -86,6 +86,18 @@ def settle(
             row.rechecks = max(0, row.rechecks + difference)
 
 
+def reserve_look(session: Session, platform: str, plan: PollPlan, now: datetime) -> dict[str, int]:
+    """Take what one look at the set-up may spend, and return it by bucket. It is never given back: an examination
+    does not tell what it spent, and cannot spend more than this."""
+    taken: dict[str, int] = {}
+    for bucket in plan.buckets:
+        row = _row(session, platform, bucket, now)
+        most = bucket.reserve if bucket.per_look is None else bucket.per_look
+        taken[bucket.name] = max(0, min(most, bucket.amount - row.spent))
+        row.spent += taken[bucket.name]
+    return taken
+
+
 def pace(plan: PollPlan, remaining: Mapping[str, int], now: datetime, interval: timedelta) -> timedelta:
     """``interval``, stretched so that no bucket runs dry before its period ends (facts, 2.4)."""
     for bucket in plan.buckets:
@@ -100,6 +112,13 @@ def pace(plan: PollPlan, remaining: Mapping[str, int], now: datetime, interval: 
 def is_exhausted(plan: PollPlan, remaining: Mapping[str, int]) -> bool:
     """Whether some bucket cannot pay for one ordinary poll any more."""
     return any(remaining.get(b.name, b.amount) < b.per_poll for b in plan.buckets if b.per_poll > 0)
+
+
+def _spent(session: Session, platform: str, bucket: Bucket, now: datetime) -> int:
+    """Without making a row: whoever only reads must not write."""
+    key = (platform, bucket.name, period_key(bucket.period, now))
+    row = session.get(SpendingRow, key)
+    return row.spent if row is not None else 0
 
 
 def _row(session: Session, platform: str, bucket: Bucket, now: datetime) -> SpendingRow:

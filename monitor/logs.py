@@ -44,7 +44,7 @@ class Lines(logging.Formatter):
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "from": record.name,
-            "what": record.getMessage() if record.name.split(".")[0] in _OURS else record.msg,
+            "what": _said(record),
         }
         entry.update({k: v for k, v in vars(record).items() if k not in _STANDARD and not k.startswith("_")})
         if record.exc_info and record.exc_info[1] is not None:
@@ -63,7 +63,7 @@ class Words(logging.Formatter):
         """The line."""
         extra = {k: v for k, v in vars(record).items() if k not in _STANDARD and not k.startswith("_")}
         fields = " ".join(f"{k}={v}" for k, v in extra.items())
-        line = f"{datetime.now():%H:%M:%S} {record.levelname.lower():8} {record.getMessage()} {fields}".rstrip()  # noqa: DTZ005
+        line = f"{datetime.now():%H:%M:%S} {record.levelname.lower():8} {_said(record)} {fields}".rstrip()  # noqa: DTZ005
         if record.exc_info and record.exc_info[1] is not None:
             line += f" [{_places(record.exc_info[1])}]"
         return self._blank(line)
@@ -89,6 +89,11 @@ def set_up(
         logging.getLogger(name).setLevel(level.upper())
     for chatty in ("tweepy", "urllib3", "googleapiclient", "httplib2", "requests", "apprise", "waitress", "alembic"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
+
+
+def _said(record: logging.LogRecord) -> str:
+    """The message; of a library's only the pattern, for what it fills in may be a post or an address."""
+    return record.getMessage() if record.name.split(".")[0] in _OURS else str(record.msg)[:200]
 
 
 def _places(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select, true, update
 from sqlalchemy.orm import Session
 
 from alerts.model import MailKind, Recipient, Severity
@@ -107,6 +107,8 @@ class Desk:
         """Carry out what ``escalation.decide`` found owed (takeover is the ledger's: ``monitor.takeovers``)."""
         row = session.get_one(IncidentRow, incident.id)
         if step is Step.TELL:
+            if incident.names_ceo:
+                supersede(session, incident.id, now, role="ceo")  # what waits for the CEO must not leave any more
             row.next_step = 0
             self.advance(session, row, incident, now, news=news)
         elif step is Step.UPDATE:
@@ -263,13 +265,15 @@ def note(session: Session, incident_id: str, now: datetime, who: str, what: str)
     audit.record(session, actor=who, action="incident log", now=now, about=incident_id, words=what)
 
 
-def supersede(session: Session, incident_id: str, now: datetime) -> int:
-    """Let open chain alerts of an incident fall away: somebody has answered. Returns how many."""
+def supersede(session: Session, incident_id: str, now: datetime, *, role: str = "") -> int:
+    """Let open chain alerts of an incident fall away (those to one ``role``, if named): somebody has answered, or
+    they must not be told. Returns how many."""
     result = session.execute(
         update(AlertRow)
         .where(
             AlertRow.incident_id == incident_id,
             AlertRow.template.in_([*CHAIN, "phone"]),
+            AlertRow.role == role if role else true(),
             AlertRow.delivered_at.is_(None),
             AlertRow.superseded_at.is_(None),
             AlertRow.refused_at.is_(None),

@@ -79,7 +79,7 @@ def _look(app: App, name: str, now: datetime) -> tuple[str, list[dict[str, Any]]
 
 def _ask(app: App, station: Station, now: datetime) -> tuple[Scheduled, ...] | None:
     def prepare(session: Session) -> Any:
-        ledger.reserve(session, station.name, station.plan(), now)  # counts as spent: it is one look
+        ledger.reserve_look(session, station.name, station.plan(), now)
         return app.settings_of(session, station)
 
     settings = app.database.in_transaction(prepare)

@@ -43,7 +43,7 @@ def look(app: App, station: Station, now: datetime) -> None:
     plan = station.plan()
 
     def begin(session: Session) -> tuple[dict[str, int], Any]:
-        return ledger.reserve(session, station.name, plan, now), app.settings_of(session, station)
+        return ledger.reserve_look(session, station.name, plan, now), app.settings_of(session, station)
 
     reserved, settings = app.database.in_transaction(begin)
     try:
@@ -116,7 +116,7 @@ def connect(app: App, platform: str, token: str, say: Callable[[str], None]) -> 
     if station.platform.token_setting is None:
         say(f"{platform} has no token that Earshot could keep; put its key into the settings.")
         return 1
-    app.poller.prepare({platform: station})
+    app.poller.admit(station)
     if token:
         app.database.in_transaction(lambda s: keep(app, s, platform, Grant(token), now))
         say(f"{platform}: the token is kept, sealed with the install key.")

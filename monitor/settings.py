@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from alerts.mailer import MailSettings
 from alerts.model import Recipient
 from connectors import registry
+from connectors.errors import ConnectorError
 from connectors.model import AnyPlatform, Money, Organisation
 from monitor.clock import read_duration, read_time_of_day
 from monitor.data import resource
@@ -263,6 +264,8 @@ def read(raw: Mapping[str, Any], path: Path, environ: Mapping[str, str]) -> Sett
         name: reader.table(registry.load(name).settings, table, f"connectors.{name}")
         for name, table in connectors_raw.items()
     }
+    for name, table in values["connectors"].items():
+        _check_platform(name, table, values["organisation"])
     if "store" in values:
         reader.secrets += _passwords(values["store"].url)
     settings = Settings(**values, path=path, secrets=tuple(reader.secrets))
@@ -286,6 +289,18 @@ def example_organisation() -> Organisation:
     """The invented organisation that posts are judged for when no settings are given."""
     raw = tomllib.loads(resource("corpus-organisation.toml").read_text("utf-8"))
     return _Reader(Path(), {}).table(Organisation, raw["organisation"], "organisation")
+
+
+def _check_platform(name: str, table: object, organisation: Organisation) -> None:
+    """What is wrong with a platform's settings as a whole is said before anything is asked."""
+    check = registry.load(name).check
+    if check is None:
+        return
+    try:
+        check(table, organisation)
+    except ConnectorError as error:
+        where = "" if f"connectors.{name}" in error.do else f"connectors.{name}: "
+        raise SettingsError(f"{where}{error.what} {error.do}".strip()) from None
 
 
 def platform_of(name: str) -> AnyPlatform:

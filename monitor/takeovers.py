@@ -110,6 +110,8 @@ def begin(
     """
     before = current(session)
     row = session.get(IncidentRow, incident) if incident else None
+    if incident and row is None:
+        raise machine.Refused(f"There is no incident {incident[:20]}.")
     head = "chair" if row is not None and row.names_ceo and "chair" in desk.people else desk.head(session).role
     after = machine.begin(
         before,
@@ -156,7 +158,8 @@ def end(session: Session, desk: Desk, *, by: str, reason: str, now: datetime, on
     """End takeover (or stand down while something stays on hold) and owe the notices and the report."""
     before = current(session)
     after = machine.end(before, by=by, reason=reason, now=now, on_hold=on_hold)
-    if not _record(session, Verb.END, after, now) or after is None:
+    verb = Verb.WITHDRAW if before.state is State.PROPOSED else Verb.END
+    if not _record(session, verb, after, now) or after is None:
         return False
     if before.state in {State.ACTIVE, State.STANDING_DOWN}:
         _owe_ended(session, desk, before, after, now)
@@ -182,9 +185,16 @@ def consider(session: Session, desk: Desk, incident: Incident, now: datetime, *,
         begin_by_itself(session, desk, incident.id, "One of our own accounts looks taken over.", now)
         return
     accounts, platforms = _accounts(session, incident.id)
-    if accounts >= ACCOUNTS and platforms >= PLATFORMS:
+    if accounts >= ACCOUNTS and platforms >= PLATFORMS and not _was_begun_for(session, incident.id):
         why = f"A crisis is carried by {accounts} accounts on {platforms} platforms."
         begin_by_itself(session, desk, incident.id, why, now)
+
+
+def _was_begun_for(session: Session, incident_id: str) -> bool:
+    """Whether a takeover because of this incident was begun before: a storm that goes on must not undo a person's
+    word that it has ended."""
+    begun = session.scalars(select(TakeoverRow.facts).where(TakeoverRow.verb == Verb.BEGIN.value))
+    return any(facts.get("incident") == incident_id for facts in begun)
 
 
 def begin_by_itself(session: Session, desk: Desk, incident: str, why: str, now: datetime) -> bool:

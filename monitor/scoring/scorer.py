@@ -70,6 +70,7 @@ class Scorer:
         self._everyday = everyday
         ours = {fold(word) for name in names_of(organisation) for word in name.split()}
         self._mender = Mender(everyday | ours, book.corrected)
+        self._plain_lines = lines
         self._lines = lines if learnt.alert is None else replace(lines, alert=learnt.alert)
         self._reader = reader
         self._learnt = learnt
@@ -98,9 +99,22 @@ class Scorer:
             for n, reading in zip(asked, read, strict=True):
                 readings[n] = reading
         return [
-            self._taught(mention, combine(result, reading, self._lines), result.firm)
+            self._taught(mention, self._joined(result, reading), result.firm)
             for mention, result, reading in zip(mentions, found, readings, strict=True)
         ]
+
+    def _joined(self, result: RuleResult, reading: Reading | None) -> Assessment:
+        joined = combine(result, reading, self._lines)
+        if self._lines is self._plain_lines:
+            return joined
+        plain = combine(result, reading, self._plain_lines)
+        floor = plain.severity > joined.severity and FLOORED & set(plain.categories)
+        return plain if floor else joined  # no tuned number lowers what is severe
+
+    @property
+    def alert_line(self) -> float:
+        """The belief from which the learned part alerts by itself, as shipped."""
+        return self._plain_lines.alert
 
     def _mended(self, mention: Mention) -> Mention:
         """``mention`` as the learned part reads it: the same, unless words in it are disguised."""
@@ -205,7 +219,7 @@ class Scorer:
         other = copy(self)
         other._learnt = learnt
         other._calm = _calm_phrases(learnt)
-        other._lines = self._lines if learnt.alert is None else replace(self._lines, alert=learnt.alert)
+        other._lines = self._plain_lines if learnt.alert is None else replace(self._plain_lines, alert=learnt.alert)
         return other
 
     def _taught(self, mention: Mention, assessment: Assessment, firm: Severity) -> Assessment:

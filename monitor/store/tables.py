@@ -412,6 +412,21 @@ class FeedbackRow(Base):
     fingerprint: Mapped[str] = mapped_column(default="")
 
 
+class TuningRow(Base):
+    """A lesson that a person accepted: a line of the judgement, or words that are no news here. Ended, it teaches
+    nothing any more."""
+
+    __tablename__ = "tuning"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    at: Mapped[datetime]
+    who: Mapped[str] = mapped_column(String(40))
+    kind: Mapped[str] = mapped_column(String(20))
+    words: Mapped[str]
+    reason: Mapped[str] = mapped_column(default="")
+    ended_at: Mapped[datetime | None]
+
+
 class ProgressRow(Base):
     """When each loop last got round. The watcher compares this, never ``running`` (reliability notes, 0.1)."""
 

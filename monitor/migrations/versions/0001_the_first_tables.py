@@ -290,6 +290,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tool_token")),
     )
     op.create_table(
+        "tuning",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.Column("who", sa.String(length=40), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("ended_at", sa.DateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tuning")),
+    )
+    op.create_table(
         "web_session",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("role", sa.String(length=20), nullable=False),
@@ -500,6 +511,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_web_session_person")
 
     op.drop_table("web_session")
+    op.drop_table("tuning")
     op.drop_table("tool_token")
     op.drop_table("told")
     op.drop_table("tip_link")
