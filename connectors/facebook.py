@@ -476,4 +476,4 @@ def connect(settings: Settings, organisation: Organisation) -> FacebookConnector
     return FacebookConnector(graph, settings)
 
 
-PLATFORM = Platform(NAME, Settings, connect, plan, never_shows=NEVER_SHOWS)
+PLATFORM = Platform(NAME, Settings, connect, plan, never_shows=NEVER_SHOWS, preload=("connectors.graph",))

@@ -428,4 +428,5 @@ PLATFORM = Platform(
     refresh=refresh,
     token_setting="token",  # noqa: S106 - the name of a setting
     never_shows=NEVER_SHOWS,
+    preload=("connectors.graph",),
 )

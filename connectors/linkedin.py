@@ -225,7 +225,9 @@ class LinkedInConnector:
 
 def _bucket(name: str, share: Mapping[str, int], *, per_poll: int, recheck_share: float) -> Bucket:
     reserve = min(PER_FETCH[name], max(2, share[name] // 10), share[name])
-    return Bucket(name, f"calls for {name} a day", share[name], Period.UTC_DAY, reserve, per_poll, recheck_share)
+    return Bucket(
+        name, f"calls for {name} a day", share[name], Period.UTC_DAY, reserve, per_poll, recheck_share, min(2, reserve)
+    )
 
 
 def _say(length: timedelta) -> str:
@@ -249,4 +251,4 @@ def _findings(part: Callable[[], Iterable[Finding]]) -> list[Finding]:
     return found
 
 
-PLATFORM = Platform("linkedin", Settings, connect, plan, refresh, "token", NEVER_SHOWS)
+PLATFORM = Platform("linkedin", Settings, connect, plan, refresh, "token", NEVER_SHOWS, preload=("connectors.http",))

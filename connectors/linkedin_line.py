@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import requests
-
 from connectors.errors import (
     ConnectorError,
     CredentialsRejected,
@@ -19,10 +17,11 @@ from connectors.errors import (
     Unreachable,
     shape_of,
 )
-from connectors.http import new_session, read_json, unreachable
 from connectors.linkedin_nouns import encoded, table_of, whole_number
 
 if TYPE_CHECKING:
+    import requests
+
     from connectors.linkedin import Settings
 
 NOTIFICATIONS, POSTS, COMMENTS = "notifications", "posts", "comments"
@@ -59,6 +58,8 @@ class Line:
     """GET with LinkedIn's headers, a count of calls, and errors in our words."""
 
     def __init__(self, settings: Settings) -> None:
+        from connectors.http import new_session  # the library is loaded only where LinkedIn is asked
+
         self._settings = settings
         self._session = new_session(settings.base_url)
         self._left: dict[str, int] = {}
@@ -100,6 +101,10 @@ class Line:
     ) -> dict[str, Any]:
         """The answer to one question. ``path`` and ``query`` are encoded already: ``requests`` would encode the
         brackets of ``List(…)`` in ``params`` and break them (platform facts, 4.1)."""
+        import requests
+
+        from connectors.http import unreachable
+
         if self._left.get(bucket, 0) < 1:
             raise RateLimited("No call of this kind is left in this round.", code="allowance")
         if not self._settings.token:
@@ -140,6 +145,8 @@ class Line:
 
 
 def _body_of(response: requests.Response) -> Any:
+    from connectors.http import read_json
+
     status = response.status_code
     try:
         return read_json("LinkedIn", status, response.content, response.headers)
@@ -221,6 +228,10 @@ def _midnight(now: datetime) -> datetime:
 
 def sign_in(settings: Settings, what: str, form: Mapping[str, str], doing: str) -> dict[str, Any]:
     """POST to LinkedIn's sign-in host; secrets go in the body, never in the address."""
+    import requests
+
+    from connectors.http import new_session, read_json, unreachable
+
     form = {**form, "client_id": settings.client_id, "client_secret": settings.client_secret}
     try:
         response = new_session(settings.auth_base_url).post(

@@ -141,13 +141,16 @@ class App:
             | {s.platform.settings.__module__ for s in self.stations.values()}
             | {module for s in self.stations.values() for module in s.platform.preload}
         )
-        return Workers([m for m in modules if m != "builtins"] + ["monitor.cli", "monitor.poll", "alerts.mailer"])
+        return Workers([m for m in modules if m != "builtins"] + ["monitor.asking", "alerts.mailer"])
 
     @cached_property
     def intake(self) -> Intake:
-        """Takes batches in."""
+        """Takes batches in, judged after the lessons of the people here."""
+        from monitor.learning import Pupil
+
+        judge = Pupil(self.database, self.keys, self.scorer) if isinstance(self.scorer, Scorer) else self.scorer
         return Intake(
-            self.settings.organisation, self.terms, self.scorer, self.keys, self.desk, self.settings.alerts.quiet_time
+            self.settings.organisation, self.terms, judge, self.keys, self.desk, self.settings.alerts.quiet_time
         )
 
     @cached_property

@@ -23,16 +23,19 @@ from pathlib import Path
 from apscheduler.executors.pool import ThreadPoolExecutor as TickPool
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from monitor import hearing, takeovers
 from monitor.app import App
+from monitor.distress import Distress
 from monitor.store.tables import LeaseRow, ProgressRow
 
 log = logging.getLogger(__name__)
 
-POLL_TICK, ALERT_TICK, WATCH_TICK = 0.5, 1.0, 5.0
-"""Seconds between looks at what is due. An alert does not wait for its tick: taking in wakes the senders."""
+POLL_TICK, CALM_TICK, ALERT_TICK, WATCH_TICK = 0.5, 2.0, 2.0, 5.0
+"""Seconds between looks at what is due. An alert does not wait for its tick: taking in wakes the senders. Polls are
+looked for every ``CALM_TICK``, and more often where they are due more often."""
 
 SENDERS = 4
 """Deliveries at once: one mail server that keeps us waiting for ten minutes does not hold up the rest."""
@@ -44,6 +47,8 @@ DRAIN = 8.0
 """Seconds that SIGTERM leaves for what is under way (bar: the whole end within 10 s)."""
 
 LEASE = timedelta(seconds=30)
+LONGEST_REST = 300.0
+"""Seconds after which a poll that breaks down for an unforeseen reason is tried again, at the longest."""
 
 
 class AnotherInstance(Exception):
@@ -133,6 +138,8 @@ class Daemon:
         self._wake = threading.Event()
         self._progress: dict[str, float] = {}
         self._polls: dict[str, Future[None]] = {}
+        self._resting: dict[str, tuple[int, float]] = {}
+        self._distress = Distress(app)
         self._sending: set[Future[None]] = set()
         self._pollers = ThreadPoolExecutor(max_workers=max(1, len(app.stations)), thread_name_prefix="poll")
         self._senders = ThreadPoolExecutor(max_workers=SENDERS, thread_name_prefix="send")
@@ -209,7 +216,10 @@ class Daemon:
         self._progress = {"poll": now, "watch": now}
         executors = {name: TickPool(1) for name in ("poll", "watch")}
         scheduler = BackgroundScheduler(executors=executors, timezone="UTC")
-        for name, seconds, work in (("poll", POLL_TICK, self._poll_tick), ("watch", WATCH_TICK, self._watch_tick)):
+        for name, seconds, work in (
+            ("poll", self._poll_every(), self._poll_tick),
+            ("watch", WATCH_TICK, self._watch_tick),
+        ):
             scheduler.add_job(
                 self._tick, "interval", args=(name, work), seconds=seconds, id=name, executor=name,
                 misfire_grace_time=None, coalesce=True, max_instances=1,
@@ -218,14 +228,27 @@ class Daemon:
         scheduler.start()
         self._scheduler = scheduler
 
+    def _poll_every(self) -> float:
+        """A tenth of the shortest time between polls: a look costs little, but an idle house should cost nothing."""
+        wishes = [getattr(station.settings, "poll_every", None) for station in self.app.stations.values()]
+        plans = [station.plan().hurried for station in self.app.stations.values()]
+        shortest = min([*(wish for wish in wishes if wish), *plans, self.app.settings.takeover.poll_every])
+        return max(POLL_TICK, min(CALM_TICK, shortest.total_seconds() / 10))
+
     def _tick(self, name: str, work: Callable[[], None]) -> None:
         try:
             work()
             self._progress[name] = time.monotonic()
+            if name == "watch":
+                self._distress.worked()
         except AnotherInstance as error:
             log.critical("lost the database to another instance", extra={"why": str(error)})
             self._exit = 3
             self.stop()
+        except SQLAlchemyError as error:
+            self._progress[name] = time.monotonic()  # the loop goes round; a new process would not mend the database
+            log.error("nothing could be written or read", extra={"loop": name, "error": type(error).__name__})
+            self._distress.failed(error)
         except Exception:  # bulkhead: a tick
             log.exception("a tick broke down", extra={"loop": name})
 
@@ -236,15 +259,21 @@ class Daemon:
     def _poll_tick(self) -> None:
         for name in self.app.poller.due(self.app.clock()):
             running = self._polls.get(name)
+            if self._resting.get(name, (0, 0.0))[1] > time.monotonic():
+                continue
             if (running is None or running.done()) and name in self.app.stations and not self._stop.is_set():
                 self._polls[name] = self._pollers.submit(self._poll, name)
 
     def _poll(self, name: str) -> None:
         try:
             self.app.poller.poll(self.app.stations[name], on_taken=self._wake.set)
-        except Exception:  # bulkhead: a tick
+            self._resting.pop(name, None)
+        except Exception as error:  # bulkhead: a tick
             log.exception("a poll broke down", extra={"platform": name})
-            time.sleep(1)  # whatever broke, it is not asked again at once
+            # whatever broke, it is asked again in growing gaps: each try may cost something at the platform
+            times = self._resting.get(name, (0, 0.0))[0] + 1
+            self._resting[name] = times, time.monotonic() + min(2.0**times, LONGEST_REST)
+            self._distress.failed(error)
         finally:
             self._wake.set()
 

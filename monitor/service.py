@@ -18,6 +18,9 @@ from monitor.store.tables import PlatformRow
 
 log = logging.getLogger(__name__)
 
+MIGRATION = timedelta(hours=1)
+"""How long bringing the database up to date may take, in a process of its own."""
+
 
 def run(settings: Settings, *, on_ready: Callable[[App, Daemon], None] | None = None, words: bool = False) -> int:
     """``earshot run``: returns the exit code. Raises ``AnotherInstance``, ``DatabaseUnreachable``, ``SchemaTooNew``."""
@@ -25,7 +28,8 @@ def run(settings: Settings, *, on_ready: Callable[[App, Daemon], None] | None = 
     with sole_instance(settings.state_dir):
         app = App(settings)
         app.database.check()
-        if migrate.upgrade(app.database):
+        if not migrate.is_current(app.database):
+            app.runner.run(MIGRATION, migrate.upgrade_at, settings.store.url)
             log.info("the database was brought up to date")
         daemon = Daemon(app)
         add_housekeeping(app, daemon)
@@ -50,6 +54,8 @@ def add_housekeeping(app: App, daemon: Daemon) -> None:
     daemon.every(timedelta(seconds=10), "pre-flight", each(preflight.run))
     daemon.every(timedelta(hours=1), "renewal", each(renewal.run))
     if app.settings.service.ping_url:
+        from monitor import ping  # loads an HTTP library that the daemon does not need else
+
         daemon.every(app.settings.service.ping_every, "ping", each(ping.send))
 
 
@@ -66,7 +72,7 @@ def _pages(app: App) -> Iterator[None]:
 
 def poll_once(app: App, platform: str, say: Callable[[str], None]) -> int:
     """``earshot poll``: 0 heard, 4 could not hear. What is owed is left for the daemon to deliver."""
-    app.poller.prepare(app.stations)
+    app.poller.admit(app.stations[platform])
     taken = app.poller.poll(app.stations[platform])
     with app.database.read() as session:
         row = session.get_one(PlatformRow, platform)

@@ -11,12 +11,14 @@ import contextlib
 import logging
 import multiprocessing
 import signal
+import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
 from alerts.model import DeliveryFailed
@@ -50,7 +52,7 @@ class Workers:
         """
         ours, theirs = self._context.Pipe(duplex=False)
         process = self._context.Process(target=_serve, args=(theirs, work, args, kwargs), daemon=True)
-        with self._lock:  # starting touches the fork server's shared state
+        with self._lock, _without_main():  # starting touches the fork server's shared state
             process.start()
         theirs.close()
         try:
@@ -73,6 +75,18 @@ class Workers:
                 raise error
             case _:
                 raise WorkFailed(str(answer[1]))
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep a new process from running our command's file again, as ``multiprocessing`` has it: work is found by its
+    module's name, and loading the command costs each worker time and the fork server memory."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 class Inline:
