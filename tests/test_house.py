@@ -204,7 +204,7 @@ def spoken() -> Iterator[tuple[Path, str]]:
     for page in [*PAGES, HOUSE / "docker-compose.yml", HOUSE / "deploy" / "earshot-here"]:
         text = page.read_text("utf-8")
         for match in re.finditer(r"(?:`|^\s*\$? ?|sudo |-u earshot |exec |rm )earshot((?: [^`\n|>#]+)?)", text, re.M):
-            yield page, match.group(1).strip()
+            yield page, match.group(1).strip().removeprefix("earshot ")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
@@ -282,6 +282,26 @@ def test_the_changelog_begins_with_what_is_being_built() -> None:
     for heading in headings:
         _, _, day = heading.partition(", ")
         assert not day or day == "not released yet" or date.fromisoformat(day)
+
+
+def test_the_page_on_data_protection_says_what_the_table_of_terms_says() -> None:
+    terms = tomllib.loads((HOUSE / "config" / "platforms.toml").read_text("utf-8"))
+    page = (HOUSE / "docs" / "data-protection.md").read_text("utf-8")
+    units = {"h": "hours", "d": "days"}
+
+    for name in ("X", "Facebook", "Instagram", "LinkedIn", "YouTube"):
+        term = terms[name.lower()]
+        (row,) = re.findall(rf"^\| {name} \|(.*)$", page, re.MULTILINE)
+        words, since, author, mail, sentiment, backups = (cell.strip(" *|") for cell in row.split(" | "))
+        assert words == f"{term['text_kept'][:-1]} {units[term['text_kept'][-1]]}"
+        assert ("first hearing" in since) == (term["text_clock"] == "seen")
+        kept = term["author_kept"]
+        said = {"none": "not kept", "with-text": "with the words"}.get(kept, f"{kept[:-1]} {units.get(kept[-1], '')}")
+        assert author.startswith(said)
+        assert mail.startswith(f"up to {term['quote']} characters, no name" if term["quote"] else "nothing")
+        assert not term["name_in_mail"]
+        assert sentiment.startswith("yes" if term["scores"] else "no")
+        assert backups == ("yes" if term["in_backups"] else "no")
 
 
 # ── nothing that does not belong ────────────────────────────────────────────────────────────────────
