@@ -16,6 +16,7 @@ from monitor.model import Assessment, Category, Signal
 from monitor.scoring import learned
 from monitor.scoring.combine import FLOORED, Lines, RuleResult, combine, load_lines
 from monitor.scoring.copies import comparable, copy_mark, is_copy
+from monitor.scoring.gloss import Glossary, load_glossary
 from monitor.scoring.language import Languages
 from monitor.scoring.learned import Reader, Reading
 from monitor.scoring.mend import Mender, load_words
@@ -62,6 +63,7 @@ class Scorer:
         everyday: frozenset[str] = frozenset(),
         *,
         reader: Reader | None = None,
+        glossary: Glossary | None = None,
         ceo_names: Sequence[str] = (),
         learnt: Learnt = Learnt(),
     ) -> None:
@@ -73,6 +75,7 @@ class Scorer:
         self._plain_lines = lines
         self._lines = lines if learnt.alert is None else replace(lines, alert=learnt.alert)
         self._reader = reader
+        self._glossary = glossary
         self._learnt = learnt
         self._calm = _calm_phrases(learnt)
         self._languages = Languages(organisation.languages)
@@ -95,7 +98,8 @@ class Scorer:
         readings: list[Reading | None] = [None] * len(mentions)
         if self._reader is not None:
             asked = [n for n, result in enumerate(found) if result.addressed and mentions[n].text]
-            read = self._reader.read([self._mended(mentions[n]) for n in asked], self._names) if asked else []
+            plain = [self._in_plain_words(mentions[n], found[n].language) for n in asked]
+            read = self._reader.read(plain, self._names) if plain else []
             for n, reading in zip(asked, read, strict=True):
                 readings[n] = reading
         return [
@@ -116,9 +120,11 @@ class Scorer:
         """The belief from which the learned part alerts by itself, as shipped."""
         return self._plain_lines.alert
 
-    def _mended(self, mention: Mention) -> Mention:
-        """``mention`` as the learned part reads it: the same, unless words in it are disguised."""
+    def _in_plain_words(self, mention: Mention, language: str) -> Mention:
+        """``mention`` as the learned part reads it: disguises undone, other languages with the gist in English."""
         text = readable(mention.text or "")
+        if self._glossary is not None and language in self._glossary:
+            return replace(mention, text=clean_text(self._glossary.gist(text, language)))
         mended = self._mender.mended(text)
         return mention if mended == text else replace(mention, text=clean_text(mended))
 
@@ -273,7 +279,17 @@ def build_scorer(
     book = RuleBook(load_rules(rules_folder or resource("rules")), organisation, everyday)
     lines = load_lines(resource("judgement.toml"))
     reader = None if model == "rules" else learned.load(model)
-    return Scorer(organisation, book, lines, everyday, reader=reader, ceo_names=ceo_names, learnt=feedback)
+    glossary = None if reader is None else load_glossary(resource("glossary.toml"))
+    return Scorer(
+        organisation,
+        book,
+        lines,
+        everyday,
+        reader=reader,
+        glossary=glossary,
+        ceo_names=ceo_names,
+        learnt=feedback,
+    )
 
 
 def _signal(hit: Hit, weight: float) -> Signal:
