@@ -236,6 +236,65 @@ def tip(text: str, link: str, by: str, config: Path) -> None:
         click.echo(f"Thank you. The CEO is being told (incident {row.id}).")
 
 
+@main.command()
+@click.option("--by", default="", help="Who begins it; the CEO unless said.")
+@with_config
+def drill(by: str, config: Path) -> None:
+    """Rehearse: an invented crisis through the whole chain to the real mailboxes, everything marked DRILL."""
+    from monitor import actions
+    from monitor import drill as rehearsal
+
+    with opened(config, create=True) as app:
+        actor = actions.Actor("ceo", by or app.settings.people.ceo.name)
+        row = app.database.in_transaction(lambda s: rehearsal.begin(s, app.desk, actor, app.clock()))
+        click.echo(
+            f"The drill has begun (incident {row.id}). Acknowledge it from the mail; the console shows the times."
+        )
+
+
+@main.command("sign-in")
+@click.argument("who")
+@click.option("--out", "sign_out", is_flag=True, help="End all sessions of this person instead.")
+@with_config
+def sign_in(who: str, sign_out: bool, config: Path) -> None:
+    """Print a sign-in link for WHO (a role or an address): for when mail is down. It works once, for 15 minutes."""
+    from monitor import doors
+
+    with opened(config, create=True) as app:
+        if sign_out:
+            click.echo(f"{doors.sign_out_everywhere(app, who)} sessions ended.")
+        else:
+            click.echo(doors.sign_in_link(app, who))
+
+
+@main.command("tip-link")
+@click.option("--renew", is_flag=True, help="Make a new one; the one handed out before ends.")
+@with_config
+def tip_link(renew: bool, config: Path) -> None:
+    """Print the link to "Tell the CEO" that you hand out to staff and volunteers (policy 4.17)."""
+    from monitor import doors
+
+    with opened(config, create=True) as app:
+        click.echo(app.database.in_transaction(lambda s: doors.tip_link(s, app, app.clock(), renew=renew)))
+
+
+@main.command("token")
+@click.argument("name")
+@click.option(
+    "--scope", "scopes", multiple=True, required=True, help="What it is good for; may be given several times."
+)
+@with_config
+def token(name: str, scopes: tuple[str, ...], config: Path) -> None:
+    """Make a token with which the tool NAME may ask the JSON interface. It is shown once; the console ends it."""
+    from monitor import actions, doors
+
+    with opened(config, create=True) as app:
+        actor = actions.Actor("operator", "command line")
+        click.echo(
+            app.database.in_transaction(lambda s: doors.make_tool_token(s, app, name, scopes, actor, app.clock()))
+        )
+
+
 @main.group()
 def people() -> None:
     """Mark the CEO or the Chair away or back."""
