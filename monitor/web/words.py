@@ -24,10 +24,11 @@ KEEPERS = frozenset({"ceo", "chair", "operator"})
 MENU = (
     ("/", "Now", ALL),
     ("/mentions", "Mentions", ALL),
-    ("/unanswered", "Unanswered", ALL),
     ("/takeover", "Takeover", ALL),
-    ("/publishing", "May we post?", ALL),
     ("/tell", "Tell the CEO", ALL),
+    ("/unanswered", "Unanswered", ALL),
+    ("/incidents", "Incidents", ALL),
+    ("/publishing", "May we post?", ALL),
     ("/digests", "Digests", ALL),
     ("/rules", "Rules", ALL),
     ("/drill", "Drill", KEEPERS),
