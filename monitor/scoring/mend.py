@@ -49,8 +49,9 @@ class Mender:
         return "".join((*parts, text[done:])) if parts else text
 
     def _are_disguise(self, text: str) -> bool:
-        tags = re.findall(r"#(\w+)", text)
-        return sum(tag.islower() and fold(tag) in self._words for tag in tags) >= _TAGS_ARE_DISGUISE
+        tags: list[str] = re.findall(r"#(\w+)", text)
+        everyday = [tag for tag in tags if tag.islower() and fold(tag) in self._words]
+        return len(everyday) >= _TAGS_ARE_DISGUISE
 
     def _find_plain(self, word: str) -> str | None:
         bare = word.rstrip("!|+").lstrip("#")
