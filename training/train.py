@@ -99,6 +99,7 @@ def train_one(task: tuple[Place, int | None]) -> None:
     if number is None:
         import export
 
+        torch.save(reader.state_dict(), place.work / "transformer.pt")
         export.export(reader, result_of(place, None))
         return
     held = [post for post, at in zip(posts, fold, strict=True) if at == number]
