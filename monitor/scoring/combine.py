@@ -45,14 +45,19 @@ class Lines:
     short_name: int = 4
 
 
-def load_lines(path: Path) -> Lines:
-    """Read the file; raises ValueError in words for the operator."""
+def load_lines(path: Path, reader: str = "") -> Lines:
+    """Read the file, with the numbers of one reader (``linear``, ``transformer``) over the common ones.
+
+    Raises ValueError in words for the operator.
+    """
     raw = tomllib.loads(path.read_text("utf-8"))
-    values: dict[str, Any] = {**raw.get("reader", {}), **raw.get("us", {})}
+    common = dict(raw.get("reader", {}))
+    own = {name: common.pop(name) for name in list(common) if isinstance(common[name], dict)}
+    values: dict[str, Any] = {**common, **own.get(reader, {}), **raw.get("us", {})}
     for name, limits in raw.get("reach", {}).items():
         values[name] = Reach(**limits)
     known = {f.name for f in fields(Lines)}
-    for name in values:
+    for name in (*values, *(name for table in own.values() for name in table)):
         if name not in known:
             raise ValueError(f"{path.name}: {name} is not known; known are {', '.join(sorted(known))}")
     return Lines(**values)

@@ -277,8 +277,8 @@ def build_scorer(
     """
     everyday = load_words(resource("words.txt"))
     book = RuleBook(load_rules(rules_folder or resource("rules")), organisation, everyday)
-    lines = load_lines(resource("judgement.toml"))
     reader = None if model == "rules" else learned.load(model)
+    lines = load_lines(resource("judgement.toml"), reader.name if reader is not None else "")
     glossary = None if reader is None else load_glossary(resource("glossary.toml"))
     return Scorer(
         organisation,

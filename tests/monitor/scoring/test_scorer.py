@@ -295,6 +295,14 @@ def test_an_alert_always_names_a_category():
     assert combine(RuleResult(), unsure, Lines()).categories == (Category.PRESS,)
 
 
+def test_a_reader_may_have_numbers_of_its_own(tmp_path):
+    path = tmp_path / "judgement.toml"
+    path.write_text("[reader]\nalert = 0.5\n[reader.linear]\nalert = 0.4\n", "utf-8")
+    assert load_lines(path).alert == 0.5
+    assert load_lines(path, "transformer").alert == 0.5
+    assert load_lines(path, "linear").alert == 0.4
+
+
 def test_an_unknown_number_is_refused_by_its_name(tmp_path):
     (tmp_path / "judgement.toml").write_text("[reader]\nallert = 0.5\n", "utf-8")
     with pytest.raises(ValueError, match="allert is not known"):
