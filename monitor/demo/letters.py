@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, Response, abort, redirect, render_template, url_for
 from waitress.server import create_server
 from werkzeug.wrappers import Response as BaseResponse
 
 from alerts.mailbox import Kept, Mailbox
+from monitor import web
 
 
 def make_page(mailbox: Mailbox, console: str, send_digest: Callable[[], str]) -> Flask:
@@ -59,16 +60,15 @@ def make_page(mailbox: Mailbox, console: str, send_digest: Callable[[], str]) ->
 
 
 class Pages:
-    """A small web server in a thread."""
+    """A small web server in a thread; it ends as quietly as the pages of the house."""
 
     def __init__(self, app: Flask, port: int) -> None:
-        self._server = create_server(app, host="127.0.0.1", port=port, threads=2)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
-        self._thread.start()
+        sockets: dict[int, Any] = {}
+        self._pages = web.Pages(create_server(app, map=sockets, host="127.0.0.1", port=port, threads=2), sockets)
 
     def close(self) -> None:
         """Stop serving."""
-        self._server.close()
+        self._pages.close()
 
 
 def say_letter(kept: Kept) -> str:
