@@ -14,7 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import String, cast, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, String, cast, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from monitor import audit, journal
@@ -65,18 +65,15 @@ def look_up(session: Session, who: str) -> Found:
     bare = who.strip().lstrip("@")
     if not bare:
         return Found((), (), (), ())
-    folded = bare.lower()
-    by_author = [
-        func.lower(func.ltrim(column, "@")) == folded
-        for column in (MentionRow.author_handle, MentionRow.author_name, MentionRow.author_id)
-    ]
-    own = session.scalars(
-        select(MentionRow)
-        .where(or_(*by_author, MentionRow.url == who.strip(), MentionRow.external_id == bare))
-        .order_by(MentionRow.posted_at)
+    own = _by(session, bare.casefold())
+    own += session.scalars(
+        select(MentionRow).where(
+            or_(MentionRow.url == who.strip(), MentionRow.external_id == bare),
+            MentionRow.id.not_in([row.id for row in own]),
+        )
     ).all()
+    own.sort(key=lambda row: row.posted_at)
     known = {row.id for row in own}
-    like = f"%{_escaped(bare)}%"
     naming: list[MentionRow] = []
     logs: list[LogRow] = []
     incidents: list[IncidentRow] = []
@@ -86,26 +83,38 @@ def look_up(session: Session, who: str) -> Found:
             row
             for row in session.scalars(
                 select(MentionRow).where(
-                    or_(
-                        MentionRow.text.ilike(like, escape="\\"),
-                        cast(MentionRow.signals, String).ilike(like, escape="\\"),
-                    )
+                    or_(_holds(MentionRow.text, bare), _holds(cast(MentionRow.signals, String), bare))
                 )
             )
             if row.id not in known
         ]
-        logs = list(session.scalars(select(LogRow).where(LogRow.what.ilike(like, escape="\\"))))
+        logs = list(session.scalars(select(LogRow).where(_holds(LogRow.what, bare))))
         incidents = list(
             session.scalars(
-                select(IncidentRow).where(
-                    or_(IncidentRow.summary.ilike(like, escape="\\"), IncidentRow.tip_link.ilike(like, escape="\\"))
-                )
+                select(IncidentRow).where(or_(_holds(IncidentRow.summary, bare), _holds(IncidentRow.tip_link, bare)))
             )
         )
         for table, column, _ in _OUR_WORDS:
-            rows = session.scalars(select(table).where(getattr(table, column).ilike(like, escape="\\")))
+            rows = session.scalars(select(table).where(_holds(getattr(table, column), bare)))
             notes += [(row, column) for row in rows]
     return Found(tuple(own), tuple(naming), tuple(logs), tuple(incidents), tuple(notes))
+
+
+def _by(session: Session, folded: str) -> list[MentionRow]:
+    """Mentions written by somebody. Compared here, for the databases fold letters each in their own way."""
+    columns = (MentionRow.author_handle, MentionRow.author_name, MentionRow.author_id)
+    known = session.execute(select(MentionRow.id, *columns).where(or_(*(column.is_not(None) for column in columns))))
+    ids = [row[0] for row in known if folded in {name.lstrip("@").casefold() for name in row[1:] if name}]
+    found: list[MentionRow] = []
+    for start in range(0, len(ids), 500):
+        found += session.scalars(select(MentionRow).where(MentionRow.id.in_(ids[start : start + 500])))
+    return found
+
+
+def _holds(column: Any, words: str) -> ColumnElement[bool]:
+    """Whether ``words`` stand in a column, in any of the usual cases."""
+    forms = {words, words.lower(), words.upper(), words.title()}
+    return or_(*(column.ilike(f"%{_escaped(form)}%", escape="\\") for form in sorted(forms)))
 
 
 def _escaped(text: str) -> str:

@@ -29,6 +29,8 @@ def _texts(house: House) -> dict[str, str | None]:
 
 
 def _raw_hits(house: House, words: str) -> int:
+    if not house.app.database.is_sqlite:
+        return 0
     base = Path(house.app.settings.store.url.removeprefix("sqlite:///"))
     files = [base, Path(f"{base}-wal")]
     return sum(path.read_bytes().count(words.encode()) for path in files if path.exists())
@@ -110,7 +112,7 @@ def test_a_person_can_be_found_exported_and_erased_and_does_not_come_back(
     assert "other_person" not in exported
 
     said = subjects.erase(house.app, "sigrid_example")
-    assert "found 0 places" in said
+    assert ("found 0 places" if house.app.database.is_sqlite else "VACUUM FULL") in said
     house.edit(post, f"{SAYING}, again")
     house.say(a_mention("A new post by the same person", author=author, external_id="n1"))
     house.fast_forward(minutes=2)
