@@ -6,7 +6,7 @@ async function lookAgain() {
   if (document.hidden || document.activeElement?.closest("form")) return;
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual" });
-    if (!answer.ok) return;
+    if (!answer.ok && answer.status !== 423) return; // 423 is how /publishing says no
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
       const other = fresh.querySelector(`[data-live="${part.dataset.live}"]`);
