@@ -233,7 +233,8 @@ class Daemon:
         wishes = [getattr(station.settings, "poll_every", None) for station in self.app.stations.values()]
         plans = [station.plan().hurried for station in self.app.stations.values()]
         shortest = min([*(wish for wish in wishes if wish), *plans, self.app.settings.takeover.poll_every])
-        return max(POLL_TICK, min(CALM_TICK, shortest.total_seconds() / 10))
+        tenth: float = shortest.total_seconds() / 10
+        return max(POLL_TICK, min(CALM_TICK, tenth))
 
     def _tick(self, name: str, work: Callable[[], None]) -> None:
         try:

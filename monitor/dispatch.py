@@ -24,7 +24,7 @@ from monitor.model import IncidentState
 from monitor.outbox import CHAIN, ROLE_WORDS, Desk, note
 from monitor.poll import Runner
 from monitor.store.database import Database
-from monitor.store.tables import AlertRow, IncidentRow, PersonRow
+from monitor.store.tables import AlertRow, IncidentRow, MentionRow, PersonRow
 from monitor.workers import DeadlineExceeded, WorkFailed
 
 log = logging.getLogger(__name__)
@@ -43,13 +43,20 @@ GIVE_UP_AFTER = timedelta(days=5)
 
 WINDOW = timedelta(minutes=10)
 SINGLES, GRAVE_SINGLES = 5, 7
-"""Mails to one person within ``WINDOW`` after which further alerts leave together in a round-up; a CRISIS has two more
-(issue bar: at most 12 mails to a person for 10,000 posts in ten minutes)."""
+"""Mails to one person within ``WINDOW`` after which further alerts leave together in a round-up; a CRISIS has two
+more."""
+
+SOON = timedelta(seconds=4)
+"""Beyond the singles a person gets one mail in this time, with all that has gathered: still within ten seconds of the
+poll that heard it (issue bar)."""
+
+STORM = (timedelta(minutes=1), 150), (WINDOW, 500)
+"""So many new mentions within so long are a storm, in which mails are counted."""
 
 ROUNDUP_EVERY = timedelta(seconds=150)
-"""Beyond the singles a person gets one mail in this time, with all that has gathered."""
-
-MOMENT = timedelta(seconds=5)
+STORM_MAILS = 11
+"""In a storm a person gets one mail in ``ROUNDUP_EVERY``, and no more than these within ``WINDOW`` (issue bar: at most
+12 mails to a person for 10,000 posts in ten minutes)."""
 
 BUNDLED = frozenset({"alert", "alert_update", "unscored"})
 
@@ -163,42 +170,20 @@ class Dispatcher:
 
     def _hold_until(self, session: Session, due: AlertRow, now: datetime) -> datetime | None:
         """None when ``due`` may leave by itself; else from when a round-up to this person may leave."""
-        recent = (
-            session.scalar(
-                select(func.count()).where(
-                    AlertRow.address == due.address,
-                    AlertRow.channel == "mail",
-                    AlertRow.delivered_at > now - WINDOW,
-                    AlertRow.bundle == "",
-                    AlertRow.template.in_([*BUNDLED, "tip", "roundup"]),
-                )
-            )
-            or 0
-        )
-        under_way = (
-            session.scalar(
-                select(func.count()).where(
-                    AlertRow.address == due.address,
-                    AlertRow.claimed.is_(True),
-                    _is_open(),
-                    AlertRow.template.in_([*BUNDLED, "tip", "roundup"]),
-                )
-            )
-            or 0
-        )
-        grave = due.severity >= int(Severity.CRISIS)
-        if recent + under_way < (GRAVE_SINGLES if grave else SINGLES):
+        mine = (AlertRow.address == due.address, AlertRow.channel == "mail", AlertRow.bundle == "", _counts())
+        left = session.scalars(select(AlertRow.delivered_at).where(*mine, AlertRow.delivered_at > now - WINDOW)).all()
+        under_way = session.scalars(
+            select(AlertRow.retry_at).where(*mine, AlertRow.claimed.is_(True), _is_open(), AlertRow.retry_at > now)
+        ).all()
+        moments = sorted([*(at for at in left if at is not None), *(until - LEASE for until in under_way)])
+        if len(moments) < (GRAVE_SINGLES if due.severity >= int(Severity.CRISIS) else SINGLES):
             return None
-        if under_way:
-            return now + MOMENT
-        last = session.scalar(
-            select(func.max(AlertRow.delivered_at)).where(
-                AlertRow.address == due.address,
-                AlertRow.bundle == "",
-                AlertRow.template.in_([*BUNDLED, "tip", "roundup"]),
-            )
-        )
-        return max(now, last + ROUNDUP_EVERY) if last else now
+        if not _is_storm(session, now):
+            return max(now, moments[-1] + SOON)
+        until = moments[-1] + ROUNDUP_EVERY
+        if len(moments) >= STORM_MAILS:
+            until = max(until, moments[-STORM_MAILS] + WINDOW)
+        return max(now, until)
 
     def _bundle(self, session: Session, due: AlertRow, now: datetime, until: datetime) -> AlertRow | None:
         """Put everything that waits for this person into one round-up, or let it wait for the next one."""
@@ -340,6 +325,19 @@ class Dispatcher:
 def _short(letter: Letter) -> tuple[str, str]:
     """What a phone shows: the subject, and where to read on. No quote, no name."""
     return letter.subject, letter.text[:1000]
+
+
+def _counts() -> ColumnElement[bool]:
+    """The mails that count against what a person can read in ten minutes."""
+    return AlertRow.template.in_([*BUNDLED, "tip", "roundup"])
+
+
+def _is_storm(session: Session, now: datetime) -> bool:
+    for length, enough in STORM:
+        heard = select(func.count()).where(MentionRow.first_seen_at > now - length, MentionRow.history.is_(False))
+        if (session.scalar(heard) or 0) >= enough:
+            return True
+    return False
 
 
 def _is_open() -> ColumnElement[bool]:
