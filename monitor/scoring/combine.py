@@ -10,6 +10,7 @@ from typing import Any
 from alerts.model import Severity
 from connectors.model import Mention
 from monitor.model import Assessment, Category, Signal
+from monitor.scoring.language import UNKNOWN
 from monitor.scoring.learned import Reading
 
 
@@ -33,7 +34,9 @@ class Lines:
 
     alert: float = 0.5
     alert_apart: float = 0.5
+    alert_other_language: float = 0.5
     crisis: float = 0.5
+    crisis_alone: float = 0.3
     watch: float = 0.5
     with_rule: float = 0.25
     calm: float = 0.06
@@ -128,10 +131,18 @@ def _alert(reading: Reading) -> float:
     return reading.levels[2] + reading.levels[3]
 
 
+def _alert_line(found: RuleResult, lines: Lines) -> float:
+    """The belief from which the learned part alerts by itself."""
+    if not found.near:
+        return lines.alert_apart
+    return lines.alert if found.language in {"en", UNKNOWN} else lines.alert_other_language
+
+
 def _weighed(found: RuleResult, reading: Reading, lines: Lines) -> Severity:
     severity = found.severity
-    alert_from = lines.with_rule if severity >= Severity.ALERT else lines.alert if found.near else lines.alert_apart
-    if _alert(reading) >= alert_from:
+    alert_from = lines.with_rule if severity >= Severity.ALERT else _alert_line(found, lines)
+    feared = found.near and reading.levels[3] >= lines.crisis_alone
+    if _alert(reading) >= alert_from or feared:
         crisis_from = lines.crisis if severity < Severity.CRISIS else lines.surely_crisis
         sure = reading.levels[3] >= crisis_from * _alert(reading)
         severity = max(Severity.CRISIS if sure else Severity.ALERT, min(severity, Severity.ALERT))

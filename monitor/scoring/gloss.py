@@ -20,12 +20,16 @@ class Glossary:
     def __init__(self, languages: Mapping[str, Mapping[str, str]]) -> None:
         self._words: dict[str, dict[tuple[str, ...], str]] = {}
         self._stems: dict[str, dict[str, str]] = {}
+        self._open: dict[str, dict[tuple[str, ...], list[tuple[str, str]]]] = {}
         for code, entries in languages.items():
             words, stems = self._words.setdefault(code, {}), self._stems.setdefault(code, {})
+            phrases = self._open.setdefault(code, {})
             for entry, meaning in entries.items():
                 parts = tuple(fold(part.rstrip("*")) for part in _TOKEN.findall(entry) if part != "*")
                 if entry.endswith("*") and len(parts) == 1:
                     stems[parts[0]] = meaning
+                elif entry.endswith("*"):
+                    phrases.setdefault(parts[:-1], []).append((parts[-1], meaning))
                 else:
                     words[parts] = meaning
 
@@ -34,14 +38,13 @@ class Glossary:
 
     def gist(self, text: str, language: str) -> str:
         """``text`` with the words that are known replaced by their meaning; names, numbers and signs stay."""
-        words = self._words[language]
         tokens = _TOKEN.findall(text)
         plain = [fold(token) for token in tokens]
         out: list[str] = []
         at = 0
         while at < len(tokens):
             for length in range(min(_LONGEST_PHRASE, len(tokens) - at), 0, -1):
-                meaning = words.get(tuple(plain[at : at + length]))
+                meaning = self._phrase(tuple(plain[at : at + length]), language)
                 if meaning is not None:
                     out.append(meaning)
                     at += length
@@ -50,6 +53,14 @@ class Glossary:
                 out.append(self._by_stem(plain[at], language) or tokens[at])
                 at += 1
         return " ".join(out)
+
+    def _phrase(self, words: tuple[str, ...], language: str) -> str | None:
+        meaning = self._words[language].get(words)
+        if meaning is None and len(words) > 1:
+            for stem, found in self._open[language].get(words[:-1], ()):
+                if words[-1].startswith(stem):
+                    return found
+        return meaning
 
     def _by_stem(self, word: str, language: str) -> str | None:
         stems = self._stems[language]

@@ -21,6 +21,7 @@ SHIPPED = load_glossary(ROOT / "config" / "glossary.toml")
         ("fr", "ma fille était seule avec le bénévole", "my daughter était alone with le volunteer"),
         ("ar", "ابنتي عمرها 12", "my daughter she is aged 12"),
         ("so", "Wiilka, mahadsanid!", "son , thank you !"),
+        ("so", "ha u sheegin hooyo", "don't tell mother"),
     ],
 )
 def test_known_words_and_phrases_are_given_in_english_and_the_rest_stays(language: str, text: str, gist: str):

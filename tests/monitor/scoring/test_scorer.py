@@ -281,6 +281,19 @@ def test_chatter_that_only_names_us_needs_more_belief():
     assert combine(RuleResult(near=False), WORRIED, lines).severity is Severity.WATCH
 
 
+def test_a_fear_of_crisis_alerts_before_the_other_line_is_reached():
+    fear = Reading((0.5, 0.1, 0.05, 0.35), {Category.SELF_HARM: 0.6})
+    assert combine(RuleResult(), fear, Lines(alert=0.5, crisis_alone=0.3)).severity is Severity.CRISIS
+    assert combine(RuleResult(), fear, Lines(alert=0.5, crisis_alone=0.4)).severity < Severity.ALERT
+
+
+def test_a_post_read_by_its_gist_alerts_at_less_belief():
+    lines = Lines(alert=0.8, alert_other_language=0.6)
+    assert combine(RuleResult(language="pl"), WORRIED, lines).severity is Severity.ALERT
+    assert combine(RuleResult(language="en"), WORRIED, lines).severity is Severity.WATCH
+    assert combine(RuleResult(language="unknown"), WORRIED, lines).severity is Severity.WATCH
+
+
 def test_a_post_that_is_not_about_us_stays_routine_whatever_the_reader_says():
     assert combine(RuleResult(addressed=False), ALARMED, Lines()).severity is Severity.ROUTINE
 
