@@ -33,6 +33,8 @@ MAX_TOKENS = 160
 SLOTS = 1 << 17
 _LONGEST_WORD = 100
 _WORDS_REMEMBERED = 20_000
+_GLUED = 4
+"""Signs other than spaces from which a text without spaces is taken to be words held together by them."""
 _SURELY_DISGUISED = 3
 """Words with digits inside from which a post is taken to be written so throughout."""
 _DIGIT_ANYWHERE = re.compile(
@@ -70,7 +72,7 @@ def place(post: Mention, names: Sequence[str]) -> str:
 def plain(text: str, names: Sequence[str]) -> str:
     """``text`` as a person reads it, capped to head and tail, our names replaced, its links cut to their hosts."""
     text = _capped(readable(_capped(text, 4)), 1)
-    text = _LINK.sub(r"link \1", text)
+    text = _LINK.sub(r"link \1", _spaced(text))
     if not text.isascii():
         text = _emoji_spelt(_STARS.sub(lambda stars: f" {len(stars[0])} stars ", text))
     text = _our_names(tuple(names)).sub(US, text)
@@ -85,6 +87,14 @@ def _capped(text: str, times: int) -> str:
     """``text``, or the head and the tail of a long one: before reading it, disguises may have stretched it."""
     head, tail = times * _HEAD, times * _TAIL
     return text if len(text) <= head + tail else f"{text[:head]} ... {text[-tail:]}"
+
+
+def _spaced(text: str) -> str:
+    """A text whose words are held together by some other sign, with spaces in its stead."""
+    for sign in "_.-*|~/+":
+        if text.count(sign) > _GLUED and text.count(sign) > 3 * text.count(" ") and "://" not in text:
+            text = text.replace(sign, " ")
+    return text
 
 
 def _opened(found: re.Match[str]) -> str:
