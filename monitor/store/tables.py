@@ -75,7 +75,7 @@ class MentionRow(Base):
         UniqueConstraint("platform", "external_id"),
         Index("ix_mention_text_until", "text_until"),
         Index("ix_mention_posted_at", "posted_at"),
-        Index("ix_mention_incident_id", "incident_id"),
+        Index("ix_mention_incident_id", "incident_id", "posted_at", "platform", "severity"),
         Index("ix_mention_platform_thread", "platform", "thread"),
         Index("ix_mention_first_seen_at", "first_seen_at"),
     )

@@ -129,12 +129,11 @@ def view_of(session: Session, house: House, row: IncidentRow, *, role: str, sign
     """The incident for somebody of ``role``. Words of a safeguarding matter only for CEO and Chair, signed in."""
     app, now = house.app, house.now
     ground = Ground(app.terms, app.settings.organisation, app.settings.zone, now)
-    rows = session.scalars(
-        select(MentionRow)
-        .where(MentionRow.incident_id == row.id)
-        .order_by(MentionRow.severity.desc(), MentionRow.posted_at.desc())
-        .limit(SHOWN)
+    order = (MentionRow.severity.desc(), MentionRow.posted_at.desc())
+    first = session.scalars(  # ids first: sorting a storm of 20,000 posts reads the index alone
+        select(MentionRow.id).where(MentionRow.incident_id == row.id).order_by(*order).limit(SHOWN)
     ).all()
+    rows = session.scalars(select(MentionRow).where(MentionRow.id.in_(first)).order_by(*order)).all()
     advice = app.cards.for_category(row.category, row.source)
     confidential = signed_in and role in {"ceo", "chair"}
     posts = tuple(post_of(m, confidential=confidential, signed_in=signed_in) for m in rows)

@@ -31,6 +31,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.real,
+    pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
@@ -45,6 +46,9 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE = 60_000
+"""Milliseconds: a machine that also does other things is slow, not wrong."""
+
 PHONE = {"width": 360, "height": 780}
 PAGES = (
     "/",
@@ -113,7 +117,8 @@ def filled(house: PagesHouse) -> PagesHouse:
 def phone(chromium: Browser, **more: Any) -> Page:
     """A phone that fails the test when a page writes an error to its console."""
     page = chromium.new_context(viewport=PHONE, **more).new_page()  # type: ignore[arg-type]
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
     page.on("pageerror", lambda error: pytest.fail(f"an error on the page: {error}"))
     page.on("console", lambda m: pytest.fail(f"on the console: {m.text}") if _is_our_fault(m) else None)
     return page

@@ -430,7 +430,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("mention", schema=None) as batch_op:
         batch_op.create_index("ix_mention_first_seen_at", ["first_seen_at"], unique=False)
-        batch_op.create_index("ix_mention_incident_id", ["incident_id"], unique=False)
+        batch_op.create_index(
+            "ix_mention_incident_id", ["incident_id", "posted_at", "platform", "severity"], unique=False
+        )
         batch_op.create_index("ix_mention_platform_thread", ["platform", "thread"], unique=False)
         batch_op.create_index("ix_mention_posted_at", ["posted_at"], unique=False)
         batch_op.create_index("ix_mention_text_until", ["text_until"], unique=False)
