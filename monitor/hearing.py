@@ -16,13 +16,18 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.model import CoverageLine, MailKind
-from connectors.errors import ConnectorError, CredentialsRejected, RateLimited, SetupRejected
+from connectors.errors import ConnectorError, CredentialsRejected, RateLimited, SetupRejected, UnexpectedReply
 from connectors.model import Batch, Finding
 from monitor.clock import say_duration, say_moment
 from monitor.outbox import Desk, say_once
 from monitor.store.tables import DeafRow, PlatformRow
 
-NEEDS_A_PERSON = frozenset({CredentialsRejected.__name__, SetupRejected.__name__})
+
+class NotKept(UnexpectedReply):
+    """What a platform showed could not be stored: the disk is full, or a row breaks the database."""
+
+
+NEEDS_A_PERSON = frozenset({CredentialsRejected.__name__, SetupRejected.__name__, NotKept.__name__})
 """Faults that no waiting mends: the operator is told at the second one in a row, not after ``deaf_after``."""
 
 CEO_AFTER = 4
@@ -33,8 +38,8 @@ TOKEN_DAYS = (14, 7, 3, 1)
 
 STEADY_FOR = timedelta(minutes=5)
 FLAPS_WITHIN = timedelta(hours=6)
-"""A platform that fails and recovers again and again is one trouble: "heard again" waits ``STEADY_FOR`` for each spell
-of deafness within this time, and nobody is told anew before it was said."""
+"""A platform that fails and recovers again and again is one trouble: "heard again" waits ``STEADY_FOR``, or
+``deaf_after`` where that is shorter, for each spell of deafness within this time, and nobody is told anew before it was said."""
 
 NAMES = {"x": "X", "facebook": "Facebook", "instagram": "Instagram", "linkedin": "LinkedIn", "youtube": "YouTube"}
 
@@ -129,21 +134,27 @@ class Deafness:
     why: str
     do: str
     urgent: bool = False
-    """Needs a person, so it is told without waiting for ``deaf_after``."""
+    """Needs a person, or is sure to last, so it is told without waiting for ``deaf_after``."""
+    kind: str = ""
+    """The class of the error; empty where the platform answers, but with nothing."""
 
 
 def deafness(row: PlatformRow, limits: Limits, now: datetime) -> Deafness | None:
     """Whether a platform is deaf now. Pure but for the row's values."""
     if row.failing_since is not None:
-        short = row.retry_at is not None and row.retry_at <= now + limits.deaf_after
-        if row.error_class == RateLimited.__name__ and short and now - row.failing_since < limits.deaf_after:
+        paused = row.error_class == RateLimited.__name__ and row.retry_at is not None
+        ends = row.retry_at or now
+        soon = ends <= now + limits.deaf_after and now - row.failing_since < limits.deaf_after
+        if paused and soon and row.told_operator_at is None:
             return None  # an ordinary pause at the platform's word
+        needs_a_person = row.error_class in NEEDS_A_PERSON and row.failures >= 2
         return Deafness(
             row.name,
             min(row.heard_until or row.failing_since, row.failing_since),
             row.error,
             row.error_do,
-            urgent=row.error_class in NEEDS_A_PERSON and row.failures >= 2,
+            urgent=needs_a_person or (paused and ends - row.failing_since > limits.deaf_after),
+            kind=row.error_class,
         )
     if row.suspect and row.suspect_since is not None:
         do = "Compare with what you see on the platform itself, then run `earshot doctor`."
@@ -170,15 +181,26 @@ def watch(session: Session, desk: Desk, names: Iterable[str], limits: Limits, no
         _tell_faults(session, desk, row, now)
         deaf = deafness(row, limits, now)
         if deaf is None:
-            _tell_heard_again(session, desk, row, now)
+            _tell_heard_again(session, desk, row, limits, now)
             continue
         lasted = now - deaf.since
         if row.told_operator_at is None and (deaf.urgent or lasted >= limits.deaf_after):
             row.told_operator_at = now
+            _is_another_fault(session, row, deaf, now)
+            _owe_deaf(session, desk, "operator", deaf, now)
+        elif row.told_operator_at is not None and _is_another_fault(session, row, deaf, now):
             _owe_deaf(session, desk, "operator", deaf, now)
         if row.told_ceo_at is None and lasted >= limits.deaf_after * CEO_AFTER:
             row.told_ceo_at = now
             _owe_deaf(session, desk, "ceo", deaf, now)
+
+
+def _is_another_fault(session: Session, row: PlatformRow, deaf: Deafness, now: datetime) -> bool:
+    """Whether this is an urgent fault of a kind that the operator was not told of since the trouble began: who was
+    told of an outage does not know that the token was refused meanwhile."""
+    if not deaf.urgent or row.told_operator_at is None:
+        return False
+    return say_once(session, f"deaf:{row.name}:{row.told_operator_at.isoformat()}:{deaf.kind}", now)
 
 
 SUMMARY_WAIT = timedelta(hours=1)
@@ -212,9 +234,8 @@ def _owe_deaf(session: Session, desk: Desk, role: str, deaf: Deafness, now: date
         "do": deaf.do,
         "to_ceo": role == "ceo",
     }
-    desk.owe(
-        session, "deaf", MailKind.DEAF, recipient, now, key=f"{deaf.platform}:{deaf.since.isoformat()}", facts=facts
-    )
+    key = f"{deaf.platform}:{deaf.since.isoformat()}:{deaf.kind}"
+    desk.owe(session, "deaf", MailKind.DEAF, recipient, now, key=key, facts=facts)
 
 
 def _tell_faults(session: Session, desk: Desk, row: PlatformRow, now: datetime) -> None:
@@ -231,11 +252,11 @@ def _tell_faults(session: Session, desk: Desk, row: PlatformRow, now: datetime) 
             desk.owe_to_operator(session, "deaf", MailKind.DEAF, now, key=key, facts=facts)
 
 
-def _tell_heard_again(session: Session, desk: Desk, row: PlatformRow, now: datetime) -> None:
+def _tell_heard_again(session: Session, desk: Desk, row: PlatformRow, limits: Limits, now: datetime) -> None:
     if row.told_operator_at is None and row.told_ceo_at is None:
         return
     last = session.scalar(select(DeafRow).where(DeafRow.platform == row.name).order_by(DeafRow.id.desc()).limit(1))
-    if last is not None and last.ended_at is not None and now - last.ended_at < _steady(session, row.name, now):
+    if last is not None and last.ended_at is not None and now - last.ended_at < _steady(session, row.name, limits, now):
         return  # it may fail again in a moment, and then nobody wants two more mails
     facts: dict[str, Any] = {
         "platform": row.name,
@@ -253,12 +274,12 @@ def _tell_heard_again(session: Session, desk: Desk, row: PlatformRow, now: datet
     row.told_operator_at = row.told_ceo_at = None
 
 
-def _steady(session: Session, platform: str, now: datetime) -> timedelta:
+def _steady(session: Session, platform: str, limits: Limits, now: datetime) -> timedelta:
     """How long a platform must be heard without a break before that is told: the longer, the more often it failed."""
     spells = session.scalar(
         select(func.count()).where(DeafRow.platform == platform, DeafRow.began_at > now - FLAPS_WITHIN)
     )
-    return min(STEADY_FOR * max(1, spells or 0), FLAPS_WITHIN / 2)
+    return min(min(STEADY_FOR, limits.deaf_after) * max(1, spells or 0), FLAPS_WITHIN / 2)
 
 
 def note_findings(session: Session, row: PlatformRow, findings: Iterable[Finding], now: datetime) -> None:

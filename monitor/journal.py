@@ -18,7 +18,7 @@ def append(state_dir: Path, keys: Iterable[str], now: datetime) -> None:
         return
     descriptor = os.open(state_dir / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "a", encoding="ascii") as file:
-        file.write(lines)
+        file.write(f"\n{lines}")  # the line before may have been cut short by a crash
         file.flush()
         os.fsync(file.fileno())
 

@@ -167,7 +167,7 @@ class Poller:
             if not batch.more and row.first_sweep_at is None:
                 row.first_sweep_at = now
             hearing.heard(session, row, batch, started)
-            row.due_at = now if batch.more else self._next(session, station, plan, row, taken, now)
+            row.due_at = now if batch.more else self._next(session, station, plan, row, taken, started, now)
             return taken
 
         try:
@@ -203,7 +203,7 @@ class Poller:
         that asking for it again and again does not eat the allowance. Raises ``error`` where not even that can be
         written down (the disk is full)."""
         log.error("what was heard could not be kept", extra={"platform": station.name, "error": type(error).__name__})
-        failure = UnexpectedReply(
+        failure = hearing.NotKept(
             f"What {station.name} showed could not be stored ({type(error).__name__}).",
             "Look into the log, at the disk and at the database; Earshot tries again by itself.",
             code="not-kept",
@@ -262,8 +262,17 @@ class Poller:
         )
 
     def _next(
-        self, session: Session, station: Station, plan: PollPlan, row: PlatformRow, taken: Taken, now: datetime
+        self,
+        session: Session,
+        station: Station,
+        plan: PollPlan,
+        row: PlatformRow,
+        taken: Taken,
+        started: datetime,
+        now: datetime,
     ) -> datetime:
+        """When to poll again: counted from the poll's start, so that its own length does not stretch the interval,
+        with a pause of a quarter of it at least."""
         wish: timedelta | None = getattr(station.settings, "poll_every", None)
         hurried = taken.grave or self._hurried(session, now)
         remaining = ledger.left(session, station.name, plan.buckets, now)
@@ -280,7 +289,7 @@ class Poller:
         if takeovers.is_active(session) and not ledger.is_exhausted(plan, remaining):
             fast = self.takeover_every if wish is not None else ledger.pace(plan, remaining, now, self.takeover_every)
             interval = min(interval, fast)
-        return now + interval
+        return max(started + interval, now + interval / 4)
 
     def _retry(
         self, session: Session, station: Station, plan: PollPlan, row: PlatformRow, error: ConnectorError, now: datetime

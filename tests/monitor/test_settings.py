@@ -1,0 +1,188 @@
+"""The settings file: every error names the key and what was expected, and no secret is ever repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.settings import Settings, SettingsError, load, read
+
+GOOD: dict[str, Any] = {
+    "organisation": {"name": "Tessellate UK", "handles": {"x": "TessellateUK"}},
+    "people": {"ceo": {"name": "Rowan Ashdown", "email": "rowan@tessellateuk.example"}},
+    "mail": {"host": "localhost", "security": "none", "from": "Earshot <earshot@tessellateuk.example>"},
+}
+X = {"bearer_token": "tokentokentoken"}
+
+
+def _changed(path: str, value: object) -> dict[str, Any]:
+    raw = deepcopy(GOOD)
+    table: Any = raw
+    *way, key = path.split("/")
+    for step in way:
+        table = table.setdefault(step, {})
+    table[key] = value
+    return raw
+
+
+def _read(raw: Mapping[str, Any], environ: Mapping[str, str] | None = None, folder: Path = Path()) -> Settings:
+    return read(raw, folder / "earshot.toml", environ or {})
+
+
+def test_little_is_needed() -> None:
+    settings = _read(GOOD)
+
+    assert settings.alerts.crisis.again == timedelta(minutes=15)
+    assert settings.takeover.begin_by_itself == "never"
+    assert settings.connectors == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("alertz", {}, "alertz is not a setting; did you mean alerts"),
+        ("alerts/crisi", {}, "alerts.crisi is not a setting; did you mean alerts.crisis"),
+        ("people/ceo/mail", "x@y.example", "people.ceo.mail is not a setting; did you mean people.ceo.email"),
+        ("connectors/twiter", {}, "connectors.twiter is not a setting"),
+        ("connectors/x", {**X, "bearer": "x"}, "connectors.x.bearer is not a setting"),
+        ("connectors", [], "[connectors]"),
+        ("alerts", [], "alerts: expected a table, found a list"),
+        ("alerts/deaf_after", 45, 'alerts.deaf_after: expected a duration such as "15m", found 45'),
+        ("alerts/deaf_after", "soon", "alerts.deaf_after: expected a duration"),
+        ("alerts/deaf_after", "9" * 30 + "d", "alerts.deaf_after: expected a duration"),
+        ("alerts/night_from", "25:00", "alerts.night_from: expected a time of day"),
+        ("digest/day", "monday", "digest.day: expected one of 'mon'"),
+        ("takeover/begin_by_itself", True, "takeover.begin_by_itself: expected one of 'never', 'crisis', found true"),
+        ("organisation/aliases", 7, "organisation.aliases: expected a list, found 7"),
+        ("organisation/aliases", [["a"]], "organisation.aliases[0]: expected a text in quotes, found a list"),
+        ("organisation/handles", ["x"], "organisation.handles: expected a table of texts"),
+        ("organisation/timezone", "Mars/Olympus", "organisation.timezone: 'Mars/Olympus' is no time zone"),
+        ("organisation/timezone", "../../etc/passwd", "organisation.timezone"),
+        ("people/ceo/email", "nobody", "people.ceo: expected email: an address such as"),
+        ("people/ceo/away", "yes", "people.ceo.away: expected true or false, found 'yes'"),
+        ("people/poster", {"name": "Ade"}, "people.poster: expected a list, found a table"),
+        ("people/poster", [{"name": "Ade"}], "people.poster[0].email is missing"),
+        ("store/url", "mysql://x", "store: expected url"),
+        ("web/bind", "8080", "web: expected bind"),
+        ("web/public_url", "earshot.example", "web: expected public_url"),
+        ("web/trusted_proxies", True, "web.trusted_proxies: expected a whole number, found true"),
+        ("privacy/text_kept", {"x": "long"}, "privacy.text_kept.x: expected a duration"),
+        ("privacy/text_kept", {"y": "1d"}, "privacy.text_kept.y is not a setting"),
+        ("service/spike_floor", 1.5, "service.spike_floor: expected a whole number, found 1.5"),
+        ("connectors/x", {"bearer_token": ""}, "connectors.x: expected bearer_token"),
+        ("connectors/x", {**X, "monthly_budget": "much"}, "connectors.x.monthly_budget: expected an amount"),
+        ("connectors/x", {**X, "poll_every": "often"}, "connectors.x.poll_every: expected a duration"),
+        ("connectors/x", {**X, "terms": ["from:somebody"]}, "connectors.x"),
+        ("connectors/x", {**X, "terms": ["bread"]}, "connectors.x.terms"),
+    ],
+)
+def test_every_error_names_the_key_and_what_was_expected(path: str, value: object, said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        _read(_changed(path, value))
+
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("table", ["organisation", "people", "mail"])
+def test_a_table_that_is_needed_and_missing_is_named(table: str) -> None:
+    with pytest.raises(SettingsError, match=rf"\[{table}\] is missing"):
+        _read({name: entry for name, entry in GOOD.items() if name != table})
+
+
+def test_a_search_that_aims_at_a_person_is_refused_before_anything_is_asked() -> None:
+    with pytest.raises(SettingsError) as caught:
+        _read(_changed("connectors/x", {**X, "terms": ['"Tessellate UK" from:somebody']}))
+
+    assert "connectors.x" in str(caught.value)
+
+
+def test_a_secret_may_stand_in_a_file_beside_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("fromthefile\n")
+
+    settings = _read(_changed("connectors/x", {"bearer_token_file": "token"}), folder=tmp_path)
+
+    assert settings.connectors["x"].bearer_token == "fromthefile"
+    assert "fromthefile" in settings.secrets
+    assert "fromthefile" not in repr(settings)
+
+
+def test_a_secret_of_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    environ = {"EARSHOT_CONNECTORS_X_BEARER_TOKEN": "fromtheenvironment"}
+
+    settings = _read(_changed("connectors/x", X), environ)
+
+    assert settings.connectors["x"].bearer_token == "fromtheenvironment"
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"bearer_token": "a" * 9, "bearer_token_file": "t"}, "bearer_token and bearer_token_file are both set"),
+        ({"bearer_token_file": "missing"}, "connectors.x.bearer_token_file: the file cannot be read"),
+        ({"bearer_token_file": 7}, "connectors.x.bearer_token_file: expected the path of a file, found 7"),
+        ({"bearer_token_file": "."}, "connectors.x.bearer_token_file: the file cannot be read"),
+        ({"base_url_file": "x", **X}, "connectors.x.base_url_file is not a setting"),
+    ],
+)
+def test_a_secret_that_cannot_be_read_is_said(table: dict[str, object], said: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        _read(_changed("connectors/x", table), folder=tmp_path)
+
+    assert said in str(caught.value)
+
+
+def test_no_error_repeats_a_secret() -> None:
+    wrong = _changed("connectors/x", {"bearer_token": "very secret token with spaces"})
+
+    with pytest.raises(SettingsError) as caught:
+        _read(wrong)
+
+    assert "very secret" not in str(caught.value)
+
+
+def test_phones_are_secrets_and_may_stand_in_a_file_one_a_line(tmp_path: Path) -> None:
+    (tmp_path / "phones").write_text("ntfys://one\n\nntfys://two\n")
+    raw = _changed("people/ceo", {**GOOD["people"]["ceo"], "phones_file": "phones"})
+
+    settings = _read(raw, folder=tmp_path)
+
+    assert settings.people.ceo.phones == ("ntfys://one", "ntfys://two")
+    assert set(settings.people.ceo.phones) <= set(settings.secrets)
+
+
+def test_the_password_of_a_database_is_a_secret() -> None:
+    settings = _read(_changed("store", {"url": "postgresql+psycopg://user@host/name", "password": "p%ss/w:rd"}))
+
+    assert settings.store.url == "postgresql+psycopg://user:p%25ss%2Fw%3Ard@host/name"
+    assert "p%ss/w:rd" in settings.secrets
+    assert "p%ss" not in repr(settings)
+
+
+def test_a_part_of_a_table_keeps_the_rest_of_its_defaults() -> None:
+    settings = _read(_changed("alerts", {"crisis": {"again": "5m"}}))
+
+    assert (settings.alerts.crisis.again, settings.alerts.crisis.chair) == (timedelta(minutes=5), timedelta(minutes=30))
+
+
+def test_numbers_written_as_numbers_are_read_as_the_ids_they_are() -> None:
+    settings = _read(_changed("connectors/x", {**X, "user_id": 2244994945}))
+
+    assert settings.connectors["x"].user_id == "2244994945"
+
+
+@pytest.mark.parametrize("content", [b"[organisation", b"\xff\xfe", b"a = 1\na = 2"])
+def test_a_file_that_is_not_toml_is_said_to_be_none(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "earshot.toml").write_bytes(content)
+
+    with pytest.raises(SettingsError, match="is not TOML"):
+        load(tmp_path / "earshot.toml", {})
+
+
+def test_a_file_that_is_not_there_says_how_to_begin(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="earshot config example"):
+        load(tmp_path / "none.toml", {})
