@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from flask.testing import FlaskClient
 from makers import NOW
+from sqlalchemy import text
 
 from alerts.model import Severity
 from monitor import doors
@@ -41,7 +42,9 @@ EMAILS = {
 class PagesHouse:
     """One installation with its pages, and short ways to put things into it."""
 
-    def __init__(self, folder: Path, *, bind: str = "127.0.0.1:8080", public_url: str = "", **tables: Any) -> None:
+    def __init__(
+        self, folder: Path, *, bind: str = "127.0.0.1:8080", public_url: str = "", store: str = "", **tables: Any
+    ) -> None:
         self.now = NOW
         raw: dict[str, Any] = {
             "organisation": {
@@ -55,7 +58,7 @@ class PagesHouse:
                 "timezone": "Europe/London",
             },
             "people": PEOPLE,
-            "store": {"url": f"sqlite:///{folder / 'earshot.db'}"},
+            "store": {"url": store or f"sqlite:///{folder / 'earshot.db'}", "state_dir": str(folder)},
             "mail": {
                 "host": "127.0.0.1",
                 "port": 25,
@@ -67,10 +70,9 @@ class PagesHouse:
         }
         self.app = App(read(raw, folder / "earshot.toml", {}), clock=lambda: self.now)
         Base.metadata.create_all(self.app.database.engine)
-        with self.app.database.write() as session:
-            from sqlalchemy import text
-
-            session.execute(text("CREATE VIRTUAL TABLE IF NOT EXISTS mention_search USING fts5(words)"))
+        if self.app.database.is_sqlite:
+            with self.app.database.write() as session:
+                session.execute(text("CREATE VIRTUAL TABLE IF NOT EXISTS mention_search USING fts5(words)"))
         self.flask = create_app(self.app)
         self.house = house_of(self.flask)
 
