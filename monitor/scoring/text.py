@@ -34,7 +34,9 @@ def _class_of(wanted: frozenset[str], end: int = 0x1F000) -> str:
 
 _MARK = _class_of(frozenset({"Mn", "Me", "Mc"}))
 _MARK_RUN = re.compile(f"([{_MARK}]{{{_MARKS_A_LETTER}}})[{_MARK}]+")
-_LATIN_MARKS = re.compile("(?<=[A-Za-z\u00c0-\u024f\u1e00-\u1eff])[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+")
+_LATIN_MARKS = re.compile(
+    "(?<=[A-Za-z\u00c0-\u024f\u1e00-\u1eff])[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+"
+)
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\ud800-\udfff"

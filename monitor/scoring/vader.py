@@ -31,7 +31,7 @@ import string
 from collections.abc import Sequence
 from functools import cache
 
-from vaderSentiment import vaderSentiment as stock
+from vaderSentiment import vaderSentiment as stock  # noqa: N813 - the package's own spelling
 
 _PUNCTUATION = string.punctuation
 _NEGATED = frozenset(stock.NEGATE)
@@ -128,9 +128,9 @@ class Vader:
             valence = _negation(valence, lowered, back, i)
             if back == 2:
                 valence = _idioms(valence, lowered, i)
-        if i > 0 and lowered[i - 1] == "least" and "least" not in lexicon:
-            if i == 1 or lowered[i - 2] not in ("at", "very"):
-                valence = valence * _TURN
+        least = i > 0 and lowered[i - 1] == "least" and "least" not in lexicon
+        if least and (i == 1 or lowered[i - 2] not in ("at", "very")):
+            valence = valence * _TURN
         return valence
 
 
