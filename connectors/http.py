@@ -59,15 +59,23 @@ class _Border(HTTPAdapter):
         return response
 
 
+class _Session(requests.Session):
+    """Never follows a redirect: no platform of ours redirects its interface, and whoever stands in between could
+    lead us to words that no platform said, or a token to another host."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """None, so that the redirect itself is the answer."""
+        return None
+
+
 def new_session(base_url: str, *, sent_to: str | None = None) -> requests.Session:
     """A session for one connector in one process. ``sent_to`` is a prefix that a library has hard-wired;
     it is replaced by ``base_url`` (scheme, host and an optional path prefix)."""
-    session = requests.Session()
+    session = _Session()
     session.trust_env = not is_loopback(base_url)
     border = _Border(sent_to, base_url.rstrip("/"))
     session.mount("https://", border)
     session.mount("http://", border)
-    session.max_redirects = 1
     return session
 
 

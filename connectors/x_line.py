@@ -215,7 +215,8 @@ def _refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str], n
                 code="http-404",
             )
         case 429:
-            return RateLimited("X's rate limit is used up.", code="rate-limit", retry_at=_reset(headers, now))
+            do = "Nothing is broken: Earshot asks again when X allows it. Where it comes often, poll less often."
+            return RateLimited("X's rate limit is used up.", do, code="rate-limit", retry_at=_reset(headers, now))
         case 400 | 422:
             return _invalid(body)
         case 408 | 425:

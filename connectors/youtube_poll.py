@@ -172,8 +172,11 @@ class Poll:
 
     def _is_quick(self) -> bool:
         """Whether the streams beside the comments hurry too."""
-        generous = self._settings.poll_every is not None and self._state.units * 2 < self._settings.daily_units
-        return self._hurried or generous
+        return self._hurried or self._is_generous()
+
+    def _is_generous(self) -> bool:
+        """Whether every stream keeps to the operator's ``poll_every``: while half of the day's units is left."""
+        return self._settings.poll_every is not None and self._state.units * 2 < self._settings.daily_units
 
     # ── comments on our own channel ─────────────────────────────────────────────────────────────────
 
@@ -382,7 +385,10 @@ class Poll:
     # ── known threads ───────────────────────────────────────────────────────────────────────────────
 
     def _sweep(self) -> None:
-        """Look again at known threads that the list by time no longer shows: a reply does not lift them."""
+        """Look again at known threads that the list by time no longer shows: a reply does not lift them.
+
+        Where the operator has said how often to poll, every poll looks at those that were not looked at longest.
+        """
         hot = 60 if self._is_quick() else 300
 
         def is_due(known: Known) -> bool:
@@ -390,7 +396,11 @@ class Poll:
             every = hot if quiet < 172_800 else 3_600 if quiet < 2_592_000 else 21_600
             return self._is_due(known.looked, every)
 
-        due = sorted((i for i, k in self._state.threads.items() if is_due(k)), key=self._last_look)
+        threads = self._state.threads
+        due = sorted((i for i, k in threads.items() if is_due(k)), key=self._last_look)
+        if len(due) < IDS and self._is_generous():
+            idle = (i for i, k in threads.items() if not is_due(k) and k.looked < self._now)
+            due += sorted(idle, key=self._last_look)[: IDS - len(due)]
         for ids in batches(due)[:3]:
             if not self._meter.can(leaving=2):
                 return
@@ -642,10 +652,16 @@ class Poll:
     # ── comments under videos by others ─────────────────────────────────────────────────────────────
 
     def _elsewhere(self) -> None:
-        """Comments that name us under videos by others that name us. One name is asked for at a visit, in turn."""
+        """Comments that name us under videos by others that name us. One name is asked for at a visit, in turn.
+
+        Where the operator has said how often to poll, every poll visits the video that was not visited longest.
+        """
         every = 600 if self._is_quick() else 1_800
         places = self._state.places
         due = [v for v, p in places.items() if p.token or self._is_due(p.looked, 86_400 if p.closed else every)]
+        if not due and self._is_generous():
+            due = [v for v, p in places.items() if not p.closed]
+            due = sorted(due, key=lambda v: places[v].looked)[:1]
         for video in sorted(due, key=lambda v: places[v].looked)[:3]:
             if not self._meter.can(leaving=1):
                 return

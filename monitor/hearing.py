@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -39,7 +40,7 @@ TOKEN_DAYS = (14, 7, 3, 1)
 STEADY_FOR = timedelta(minutes=5)
 FLAPS_WITHIN = timedelta(hours=6)
 """A platform that fails and recovers again and again is one trouble: "heard again" waits ``STEADY_FOR``, or
-``deaf_after`` where that is shorter, for each spell of deafness within this time, and nobody is told anew before it was said."""
+``deaf_after`` where that is shorter, for each spell of deafness within this time; nobody is told anew before that."""
 
 NAMES = {"x": "X", "facebook": "Facebook", "instagram": "Instagram", "linkedin": "LinkedIn", "youtube": "YouTube"}
 
@@ -136,7 +137,8 @@ class Deafness:
     urgent: bool = False
     """Needs a person, or is sure to last, so it is told without waiting for ``deaf_after``."""
     kind: str = ""
-    """The class of the error; empty where the platform answers, but with nothing."""
+    """The class of the error, with its words where a person must act on them; empty where the platform answers, but
+    with nothing."""
 
 
 def deafness(row: PlatformRow, limits: Limits, now: datetime) -> Deafness | None:
@@ -147,14 +149,15 @@ def deafness(row: PlatformRow, limits: Limits, now: datetime) -> Deafness | None
         soon = ends <= now + limits.deaf_after and now - row.failing_since < limits.deaf_after
         if paused and soon and row.told_operator_at is None:
             return None  # an ordinary pause at the platform's word
-        needs_a_person = row.error_class in NEEDS_A_PERSON and row.failures >= 2
+        lasts = row.retry_at is not None and ends - row.failing_since > limits.deaf_after
+        needs_a_person = row.error_class in NEEDS_A_PERSON
         return Deafness(
             row.name,
             min(row.heard_until or row.failing_since, row.failing_since),
             row.error,
             row.error_do,
-            urgent=needs_a_person or (paused and ends - row.failing_since > limits.deaf_after),
-            kind=row.error_class,
+            urgent=(needs_a_person and row.failures >= 2) or ((needs_a_person or paused) and lasts),
+            kind=f"{row.error_class} {row.error}" if needs_a_person else row.error_class,
         )
     if row.suspect and row.suspect_since is not None:
         do = "Compare with what you see on the platform itself, then run `earshot doctor`."
@@ -184,11 +187,12 @@ def watch(session: Session, desk: Desk, names: Iterable[str], limits: Limits, no
             _tell_heard_again(session, desk, row, limits, now)
             continue
         lasted = now - deaf.since
-        if row.told_operator_at is None and (deaf.urgent or lasted >= limits.deaf_after):
+        is_ripe = deaf.urgent or lasted >= limits.deaf_after
+        if row.told_operator_at is None and is_ripe:
             row.told_operator_at = now
             _is_another_fault(session, row, deaf, now)
             _owe_deaf(session, desk, "operator", deaf, now)
-        elif row.told_operator_at is not None and _is_another_fault(session, row, deaf, now):
+        elif row.told_operator_at is not None and is_ripe and _is_another_fault(session, row, deaf, now):
             _owe_deaf(session, desk, "operator", deaf, now)
         if row.told_ceo_at is None and lasted >= limits.deaf_after * CEO_AFTER:
             row.told_ceo_at = now
@@ -196,11 +200,15 @@ def watch(session: Session, desk: Desk, names: Iterable[str], limits: Limits, no
 
 
 def _is_another_fault(session: Session, row: PlatformRow, deaf: Deafness, now: datetime) -> bool:
-    """Whether this is an urgent fault of a kind that the operator was not told of since the trouble began: who was
-    told of an outage does not know that the token was refused meanwhile."""
-    if not deaf.urgent or row.told_operator_at is None:
+    """Whether this is a fault of a kind that the operator was not told of since the trouble began: who was told of an
+    outage does not know that the token was refused meanwhile, and who mended the token, not of an outage after it."""
+    if row.told_operator_at is None:
         return False
-    return say_once(session, f"deaf:{row.name}:{row.told_operator_at.isoformat()}:{deaf.kind}", now)
+    return say_once(session, f"deaf:{row.name}:{row.told_operator_at.isoformat()}:{_short(deaf.kind)}", now)
+
+
+def _short(kind: str) -> str:
+    return blake2b(kind.encode(), digest_size=6).hexdigest()
 
 
 SUMMARY_WAIT = timedelta(hours=1)
@@ -234,7 +242,7 @@ def _owe_deaf(session: Session, desk: Desk, role: str, deaf: Deafness, now: date
         "do": deaf.do,
         "to_ceo": role == "ceo",
     }
-    key = f"{deaf.platform}:{deaf.since.isoformat()}:{deaf.kind}"
+    key = f"{deaf.platform}:{deaf.since.isoformat()}:{_short(deaf.kind)}"
     desk.owe(session, "deaf", MailKind.DEAF, recipient, now, key=key, facts=facts)
 
 

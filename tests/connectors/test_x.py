@@ -642,7 +642,7 @@ BODIES: list[tuple[str, Reply, type[ConnectorError]]] = [
     ("a teapot", Reply(418, {"title": "Teapot"}), UnexpectedReply),
     ("an empty 500", Reply(500, b""), Unreachable),
     ("a 504 with a list", Reply(504, [1]), Unreachable),
-    ("a redirect to nowhere", Reply(302, b"", {"location": "/elsewhere"}), Unreachable),
+    ("a redirect", Reply(302, b"", {"location": "/elsewhere"}), Unreachable),
 ]
 
 
@@ -659,6 +659,15 @@ def test_each_odd_body_becomes_the_right_class_and_the_next_poll_hears_everythin
     assert TOKEN not in f"{error!r} {vars(error)} {error.__context__!r}"
     house.server.calm()
     assert post.id in house.hear()
+
+
+def test_a_redirect_is_never_followed(house: House) -> None:
+    for target in (f"{house.server.url}/2/elsewhere", "/2/elsewhere"):
+        house.server.trouble("reply", times=3, reply=Reply(302, b"", {"location": target}))
+
+        assert error_of(house).code == "http-302"
+
+    assert [request for request in house.server.log if "elsewhere" in request.path] == []
 
 
 @pytest.mark.parametrize(("how", "is_billed"), [("drop", True), ("cut", True), ("html", False), ("empty", False)])

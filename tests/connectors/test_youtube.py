@@ -745,6 +745,32 @@ def test_a_reply_in_an_old_thread_is_found_although_it_lifts_nothing(house: Hous
     assert reply.id in house.heard
 
 
+def test_the_operator_s_interval_counts_for_replies_in_old_threads_until_half_of_the_day_s_units_are_used(
+    house: House,
+) -> None:
+    often: dict[str, Any] = {"poll_every": timedelta(seconds=2), "daily_units": 200}
+    old = house.comments(40, before=timedelta(days=10))[20]
+    house.comments(220)
+    house.drain(**often)
+    for _ in range(8):  # the young threads beyond the first page have their turn too
+        house.wait(seconds=2)
+        house.fetch(**often)
+
+    reply = house.say("comment", "A late reply", parent=old)
+    for _ in range(8):
+        house.wait(seconds=2)
+        house.fetch(**often)
+    assert reply.id in house.heard
+
+    while house.standin.used("units") < 100:
+        house.wait(seconds=2)
+        house.fetch(**often)
+    looks = [request for request in house.server.log if request.one("id")]
+    house.wait(seconds=2)
+    house.fetch(**often)
+    assert [request for request in house.server.log if request.one("id")] == looks
+
+
 def test_a_reply_in_a_young_thread_beyond_the_first_page_is_found_within_minutes(house: House) -> None:
     young = house.comments(1, before=timedelta(hours=3))[0]
     house.comments(220)
@@ -924,6 +950,18 @@ def test_each_of_our_names_is_looked_for_below_a_video_in_turn(house: House) -> 
     for _ in range(3):
         house.wait(minutes=30)
         house.drain()
+
+    assert later.id in house.heard
+
+
+def test_the_operator_s_interval_counts_for_comments_under_videos_by_others_too(house: House) -> None:
+    video = house.say("mention", "What Tessellate UK did")
+    house.drain(poll_every=timedelta(seconds=2))
+    later = house.say("mention", "Tessellate UK is silent", parent=video)
+
+    for _ in range(4):
+        house.wait(seconds=2)
+        house.fetch(poll_every=timedelta(seconds=2))
 
     assert later.id in house.heard
 

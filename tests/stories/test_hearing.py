@@ -137,6 +137,46 @@ def test_a_rate_limit_is_obeyed_and_no_alarm_while_it_is_short(make_house: MakeH
     assert house.mailer.letters == []
 
 
+def test_a_pause_that_is_sure_to_outlast_the_limit_is_told_at_once(make_house: MakeHouse) -> None:
+    house = make_house()
+    billing = "Look into billing in the developer console."
+    house.fail("x", RateLimited("The credits are used up.", billing, retry_at=house.now + timedelta(hours=1)))
+
+    house.fast_forward(minutes=3)
+    letters = house.inbox("operator")
+    house.fast_forward(minutes=50)
+
+    assert [letter.kind for letter in letters] == [MailKind.DEAF]
+    assert billing in letters[0].text
+    assert len(house.inbox("operator")) == 1  # neither again nor "heard again" as the pause draws to its end
+
+
+def test_who_knows_of_an_outage_is_told_all_the_same_when_the_token_is_refused_meanwhile(
+    make_house: MakeHouse,
+) -> None:
+    house = make_house()
+    house.fail("x", Unreachable("X could not be reached."))
+    house.fast_forward(minutes=50)
+    house.fail("x", CredentialsRejected("X does not accept the token.", "Make a new one in the developer console."))
+    house.fast_forward(minutes=50)
+
+    first, second = (letter.text for letter in house.inbox("operator"))
+    assert "could not be reached" in first
+    assert "Make a new one" in second
+
+
+def test_a_pause_right_after_an_outage_is_not_called_hearing_again(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.fail("x", Unreachable("X could not be reached."))
+    house.fast_forward(minutes=50)
+    house.fail("x", None)
+    house.fast_forward(minutes=2)
+    house.fail("x", RateLimited("X asks to wait.", retry_at=house.now + timedelta(minutes=10)))
+    house.fast_forward(minutes=8)
+
+    assert [letter.subject for letter in house.inbox("operator") if "again" in letter.subject.lower()] == []
+
+
 def test_a_token_that_ends_is_announced_four_times(make_house: MakeHouse) -> None:
     house = make_house()
 
