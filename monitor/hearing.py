@@ -91,7 +91,8 @@ def failed(session: Session, row: PlatformRow, error: ConnectorError, now: datet
     row.failures += 1
     row.failing_since = row.failing_since or now
     row.error_class, row.error, row.error_do = type(error).__name__, error.what, error.do
-    row.retry_at = error.retry_at
+    # the platform's word is kept to across restarts; our own allowance may have been raised meanwhile
+    row.retry_at = error.retry_at if error.code != "allowance" else None
     since = row.heard_until or row.failing_since
     _deafen(session, row.name, min(since, row.failing_since), error.what)
 
@@ -144,12 +145,12 @@ class Deafness:
 def deafness(row: PlatformRow, limits: Limits, now: datetime) -> Deafness | None:
     """Whether a platform is deaf now. Pure but for the row's values."""
     if row.failing_since is not None:
-        paused = row.error_class == RateLimited.__name__ and row.retry_at is not None
-        ends = row.retry_at or now
+        paused = row.error_class == RateLimited.__name__
+        ends = row.retry_at or row.due_at
         soon = ends <= now + limits.deaf_after and now - row.failing_since < limits.deaf_after
         if paused and soon and row.told_operator_at is None:
             return None  # an ordinary pause at the platform's word
-        lasts = row.retry_at is not None and ends - row.failing_since > limits.deaf_after
+        lasts = (paused or row.retry_at is not None) and ends - row.failing_since > limits.deaf_after
         needs_a_person = row.error_class in NEEDS_A_PERSON
         return Deafness(
             row.name,

@@ -151,6 +151,20 @@ def test_a_pause_that_is_sure_to_outlast_the_limit_is_told_at_once(make_house: M
     assert len(house.inbox("operator")) == 1  # neither again nor "heard again" as the pause draws to its end
 
 
+def test_a_restart_keeps_to_the_platforms_word_but_looks_anew_at_our_own_allowance(make_house: MakeHouse) -> None:
+    house = make_house("x", "youtube")
+    until = house.now + timedelta(days=3)
+    house.fail("x", RateLimited("X asks to wait.", code="rate-limit", retry_at=until))
+    house.fail("youtube", RateLimited("The allowance is used up.", code="allowance", retry_at=until))
+    house.fast_forward(minutes=3)
+
+    house.app.poller.prepare(house.app.stations)
+
+    with house.app.database.read() as session:
+        assert session.get_one(PlatformRow, "x").due_at == until
+        assert session.get_one(PlatformRow, "youtube").due_at <= house.now
+
+
 def test_who_knows_of_an_outage_is_told_all_the_same_when_the_token_is_refused_meanwhile(
     make_house: MakeHouse,
 ) -> None:
