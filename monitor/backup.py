@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from monitor import forgetting, journal
 from monitor.app import App
+from monitor.clock import Clock, utc_now
 from monitor.daemon import sole_instance
 from monitor.settings import Settings
 from monitor.store import migrate, search
@@ -70,11 +71,11 @@ def write(app: App, out: Path) -> str:
     return f"Backed up {rows} rows to {out} ({out.stat().st_size // 1024} kB). Keep it encrypted and elsewhere."
 
 
-def restore(settings: Settings, source: Path) -> str:
+def restore(settings: Settings, source: Path, *, clock: Clock = utc_now) -> str:
     """Replace the present database by the backup. Raises ``NotABackup`` and ``monitor.daemon.AnotherInstance``."""
     made_at = _read_stamp(source)
     with sole_instance(settings.state_dir):
-        app = App(settings)
+        app = App(settings, clock=clock)
         now = app.clock()
         later = _later_losses(app)
         with _beside(app) as database:

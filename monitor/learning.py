@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
@@ -337,7 +337,8 @@ def _propose(app: App) -> tuple[int, list[Proposal]]:
     base = app.scorer
     with app.database.read() as session:
         lessons = _lessons(session)
-        learnt = learnt_of(session, app.keys)
+        # without what is remembered of each harmless post: else a change would have nothing left to do on them
+        learnt = replace(learnt_of(session, app.keys), harmless=())
         known = list(_known_posts(session, POSTS_TRIED if base.reader is None else POSTS_READ))
     mentions = [post.mention for post in known]
     before = base.with_feedback(learnt).assess_many(mentions)
@@ -354,12 +355,14 @@ def _propose(app: App) -> tuple[int, list[Proposal]]:
     return len(known), found + [Proposal(row.kind, row.words, row.reason, ends=row.id) for row in lessons]
 
 
-def _lines(base: Scorer, learnt: Learnt, known: Sequence[_Known], effect: object) -> Iterator[Proposal]:
+def _lines(
+    base: Scorer, learnt: Learnt, known: Sequence[_Known], effect: Callable[[Learnt], Effect]
+) -> Iterator[Proposal]:
     now = base.alert_line if learnt.alert is None else learnt.alert
     verdicts = {post.verdict for post in known}
     for verdict, line in ((CALM, now + STEP), (MISSED, now - STEP)):
         if verdict in verdicts and LOWEST <= line <= HIGHEST:
-            change = effect(replace(learnt, alert=round(line, 2)))  # type: ignore[operator]
+            change = effect(replace(learnt, alert=round(line, 2)))
             yield Proposal(LINE, f"{line:.2f}", f"{now:.2f} before", change)
 
 

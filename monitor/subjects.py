@@ -262,7 +262,8 @@ def _wipe(session: Session, found: Found, who: str) -> None:
     for row, column in found.notes:
         setattr(row, column, pattern.sub("[erased]", getattr(row, column)))
     audit.erase_naming(session, who.strip().lstrip("@"))
-    for turn in session.scalars(select(TakeoverRow)):
+    told: list[TakeoverRow | AlertRow] = [*session.scalars(select(TakeoverRow)), *session.scalars(select(AlertRow))]
+    for turn in told:
         if pattern.search(json.dumps(turn.facts, ensure_ascii=False)):
             turn.facts = {k: pattern.sub("[erased]", v) if isinstance(v, str) else v for k, v in turn.facts.items()}
     for incident in found.incidents:

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from makers import a_mention, an_assessment
-from sqlalchemy import select
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from alerts.model import Severity
 from connectors.model import Author, Kind
-from monitor import backup, forgetting, recheck, subjects
+from monitor import actions, audit, backup, forgetting, journal, recheck, subjects, takeovers
 from monitor.model import Category
 from monitor.store import search
-from monitor.store.tables import IncidentRow, MentionRow, TallyRow
+from monitor.store.tables import (
+    AlertRow,
+    DeafRow,
+    GrantRow,
+    IncidentAccountRow,
+    IncidentRow,
+    LinkUseRow,
+    LogRow,
+    MentionRow,
+    QuarantineRow,
+    ReportRow,
+    SessionRow,
+    SpendingRow,
+    TallyRow,
+    ToldRow,
+)
 from monitor.testing import House
 
 MakeHouse = Callable[..., House]
+CEO = actions.Actor("ceo", "Rowan Ashdown")
 ALERT = an_assessment(Severity.ALERT, Category.COMPLAINT)
 ALL = ("x", "facebook", "instagram", "linkedin", "youtube")
 SAYING = "The marmalade was stolen from the vestibule"
@@ -153,8 +174,6 @@ def test_a_backup_leaves_linkedins_words_out_and_brings_nothing_forgotten_back(
 
 
 def test_a_file_that_is_no_backup_changes_nothing(make_house: MakeHouse, tmp_path: Path) -> None:
-    import pytest
-
     house = make_house("facebook")
     house.say(a_mention(SAYING), ALERT)
     house.fast_forward(minutes=2)
@@ -177,3 +196,196 @@ def test_an_answer_by_us_settles_a_question(make_house: MakeHouse) -> None:
     with house.app.database.read() as session:
         row = session.scalars(select(MentionRow).where(MentionRow.external_id == "q1")).one()
         assert row.answered_at is not None
+
+
+def test_what_is_written_after_a_restore_gets_ids_of_its_own(make_house: MakeHouse, tmp_path: Path) -> None:
+    house = make_house("facebook")
+    house.say(a_mention("The first complaint"), ALERT)
+    house.fast_forward(minutes=2)
+    backup.write(house.app, tmp_path / "earshot.backup")
+    house.app.close()
+    backup.restore(house.app.settings, tmp_path / "earshot.backup", clock=lambda: house.now)
+
+    house.say(a_mention("A second complaint of quite another kind"), ALERT)
+    house.fast_forward(minutes=2)
+    house.app.database.in_transaction(
+        lambda s: actions.calm(s, house.app.desk, _incident(house), CEO, "settled", house.now)
+    )
+
+    assert len(set(_ids(house))) == 2
+
+
+def _ids(house: House) -> list[int]:
+    with house.app.database.read() as session:
+        return list(session.scalars(select(MentionRow.id)))
+
+
+def _incident(house: House) -> str:
+    with house.app.database.read() as session:
+        return session.scalars(select(IncidentRow.id)).first() or ""
+
+
+def test_a_restore_that_breaks_off_changes_nothing(make_house: MakeHouse, tmp_path: Path) -> None:
+    house = make_house("facebook")
+    house.say(a_mention(SAYING), ALERT)
+    house.fast_forward(minutes=2)
+    backup.write(house.app, tmp_path / "b")
+    with contextlib.closing(sqlite3.connect(tmp_path / "b")) as raw:
+        raw.execute("DROP TABLE incident_log")
+    house.app.close()
+
+    with pytest.raises(SQLAlchemyError):
+        backup.restore(house.app.settings, tmp_path / "b")
+
+    assert _texts(house) == {"facebook": SAYING}
+    assert [path.name for path in tmp_path.rglob("*restoring*")] == []
+
+
+def test_a_backup_comes_back_although_everything_was_lost_and_begun_anew(make_house: MakeHouse, tmp_path: Path) -> None:
+    house = make_house("facebook")
+    house.say(a_mention(SAYING, external_id="old"), ALERT)
+    house.fast_forward(minutes=2)
+    backup.write(house.app, tmp_path / "b")
+    fresh = make_house("facebook")
+    fresh.say(a_mention("heard after the loss", external_id="new"))
+    fresh.fast_forward(minutes=2)
+    fresh.app.close()
+
+    backup.restore(fresh.app.settings, tmp_path / "b")
+
+    with fresh.app.database.read() as session:
+        assert dict(session.execute(select(MentionRow.external_id, MentionRow.text)).all()) == {"old": SAYING}
+
+
+def test_a_backup_holds_no_session_no_sealed_token_and_is_private(make_house: MakeHouse, tmp_path: Path) -> None:
+    house = make_house("facebook")
+    house.app.database.in_transaction(
+        lambda s: s.add_all(
+            [
+                GrantRow(platform="x", sealed=house.app.keys.seal("a token"), renewed_at=house.now),
+                SessionRow(id="s" * 64, role="ceo", person="p", opened_at=house.now, until=house.now),
+            ]
+        )
+    )
+
+    backup.write(house.app, tmp_path / "b")
+
+    assert (tmp_path / "b").stat().st_mode & 0o077 == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "b")) as raw:
+        counts = [raw.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("platform_grant", "web_session")]
+    assert counts == [0, 0]
+
+
+@pytest.mark.parametrize("asked", ["Éva Żółć", "éva żółć", "@ÉVA ŻÓŁĆ"])
+def test_a_person_is_found_whatever_letters_their_name_has(make_house: MakeHouse, asked: str) -> None:
+    house = make_house("facebook")
+    house.say(a_mention("by her", author=Author(name="Éva Żółć", id="1"), external_id="e1"))
+    house.say(a_mention("Éva Żółć is wonderful", external_id="e2"))
+    house.fast_forward(minutes=2)
+
+    assert len(subjects.find(house.app, asked)) == 3
+
+
+def test_erasing_a_person_reaches_our_own_words_everywhere(make_house: MakeHouse) -> None:
+    house = make_house("facebook")
+    house.say(a_mention("a complaint"), ALERT)
+    house.fast_forward(minutes=2)
+    app, incident = house.app, _incident(house)
+
+    def write(session: Session) -> None:
+        actions.add_note(session, incident, CEO, "Sigrid Example rang twice", house.now)
+        actions.calm(session, app.desk, incident, CEO, "It was only Sigrid Example", house.now)
+        takeovers.begin(session, app.desk, by="Rowan", reason="Sigrid Example's leak", now=house.now)
+        actions.tip(session, app.desk, app.keys, words="sigrid example again", link="", by="", now=house.now)
+
+    app.database.in_transaction(write)
+    assert len(subjects.find(app, "Sigrid Example")) > 4
+
+    said = subjects.erase(app, "Sigrid Example")
+
+    assert len(subjects.find(app, "Sigrid Example")) == 1
+    assert "found 0 places" in said
+    with app.database.read() as session:
+        assert audit.verify(session) == []
+
+
+def test_a_crash_while_erasing_leaves_the_journal_ahead_of_the_database_and_never_behind(make_house: MakeHouse) -> None:
+    house = make_house("facebook")
+    house.say(a_mention(SAYING, author=Author(name="Sigrid Example", handle="sigrid_example")), ALERT)
+    house.fast_forward(minutes=2)
+    with house.app.database.write() as session:
+        session.execute(text("CREATE TRIGGER crash BEFORE DELETE ON mention BEGIN SELECT RAISE(ABORT, 'no'); END"))
+
+    with pytest.raises(SQLAlchemyError):
+        subjects.erase(house.app, "sigrid_example")
+
+    assert _texts(house) == {"facebook": SAYING}
+    state_dir = house.app.settings.state_dir
+    assert not (state_dir / journal.NAME).exists() or journal.read(state_dir)
+
+
+@pytest.mark.parametrize("kept", ["watch_kept", "alerted_kept"])
+def test_our_own_limits_forget_earlier_than_the_platform_would(make_house: MakeHouse, kept: str) -> None:
+    privacy = {"assessment_date": "2026-10-01", "dpia_date": "2026-10-01", "contact": "x@y.example", kept: "1d"}
+    house = make_house("facebook", privacy=privacy)
+    house.say(a_mention("a routine post", external_id="r"))
+    house.say(a_mention("a complaint", external_id="c"), ALERT)
+    house.fast_forward(minutes=2)
+
+    house.now += timedelta(days=2)
+    forgetting.forget(house.app, house.now)
+
+    with house.app.database.read() as session:
+        left = set(session.scalars(select(MentionRow.external_id).where(MentionRow.text.is_not(None))))
+    assert left == (set() if kept == "alerted_kept" else {"c"})
+
+
+def test_every_table_forgets_in_its_time(make_house: MakeHouse) -> None:
+    house = make_house("facebook", "youtube")
+    app, now = house.app, house.now
+    house.say(a_mention("a routine post", external_id="r"))
+    house.say(a_mention("a routine post", external_id="y", platform="youtube"))
+    house.say(a_mention("a complaint", external_id="c"), ALERT)
+    house.fast_forward(minutes=2)
+    incident = _incident(house)
+
+    def fill(session: Session) -> None:
+        actions.close(session, app.desk, incident, CEO, "done", now)
+        session.add_all(
+            [
+                QuarantineRow(platform="facebook", external_id="q", url="", at=now, until=now + timedelta(days=35)),
+                LinkUseRow(id="l", purpose="see", used_at=now),
+                ToldRow(key="t", at=now),
+                DeafRow(platform="facebook", began_at=now, ended_at=now),
+                SpendingRow(platform="facebook", bucket="b", period="2026-11-24"),
+            ]
+        )
+
+    app.database.in_transaction(fill)
+    counted = {
+        "youtube mentions": (MentionRow, 29, MentionRow.platform == "youtube"),
+        "hashes of accounts": (IncidentAccountRow, 31, None),
+        "quarantine": (QuarantineRow, 36, None),
+        "used links": (LinkUseRow, 61, None),
+        "the outbox": (AlertRow, 91, AlertRow.incident_id.is_not(None)),
+        "mentions": (MentionRow, 396, None),
+        "spending": (SpendingRow, 403, None),
+        "incidents": (IncidentRow, 2191, None),
+    }
+    found = {}
+    for name, (table, days, which) in counted.items():  # in the order of their times
+        query = select(func.count()).select_from(table)
+        query = query if which is None else query.where(which)
+        counts = []
+        for age in (days - 2, days):
+            forgetting.forget(app, now + timedelta(days=age))
+            with app.database.read() as session:
+                counts.append(session.scalar(query) or 0)
+        found[name] = (counts[0] > 0, counts[1] == 0)
+
+    assert found == dict.fromkeys(counted, (True, True))
+    with app.database.read() as session:
+        gone = [session.scalar(select(func.count()).select_from(t)) for t in (TallyRow, ToldRow, DeafRow, LogRow)]
+    assert gone == [0, 0, 0, 0]
+    with app.database.read() as session:
+        assert session.scalars(select(ReportRow)).all()
