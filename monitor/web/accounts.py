@@ -94,7 +94,7 @@ def add() -> BaseResponse:
     return change_and_show("/accounts", work)
 
 
-@pages.post("/accounts/<int:number>")
+@pages.post("/accounts/<int(max=999999999):number>")
 @open_to(KEEPERS)
 def alter(number: int) -> BaseResponse:
     """Reviewed, two-step switched on, approved, or taken out."""

@@ -23,7 +23,7 @@ from monitor.hearing import coverage_lines
 from monitor.store.tables import AlertRow, AuditRow, ErasureRow, MentionRow, PlatformRow, QuarantineRow, ReportRow
 from monitor.web.doing import change
 from monitor.web.guard import KEEPERS, open_to, say
-from monitor.web.house import House, house_of
+from monitor.web.house import House, house_of, number_of
 from monitor.web.publishing import health_json
 from monitor.web.visitor import Visitor
 
@@ -216,7 +216,7 @@ def look_at_audit() -> BaseResponse:
     house = house_of()
     before, mailed = request.args.get("before", ""), request.args.get("head", "").strip()[:80]
     with house.app.database.read() as session:
-        rows = audit.newest(session, 101, int(before) if before.isdigit() else None)
+        rows = audit.newest(session, 101, number_of(before) if before else None)
         problems = audit.verify(session, witnessed=mailed) if "check" in request.args else None
         head = audit.head(session)
         total = session.scalar(select(func.count()).select_from(AuditRow)) or 0

@@ -11,7 +11,7 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, Response, abort, g, jsonify, make_response, redirect, render_template, request
 from werkzeug.exceptions import HTTPException
@@ -123,6 +123,8 @@ def _check() -> BaseResponse | None:
     g.visitor = None
     if _host(request.host) not in house_of().hosts:
         abort(421)
+    if any("\x00" in value for value in (request.path, *request.args.values(), *request.form.values())):
+        abort(400)  # PostgreSQL cannot even be asked for it
     if request.endpoint is None:
         return None  # the router answers: not found, or a wrong method
     view = house_of_view(request.endpoint)
@@ -152,7 +154,7 @@ def house_of_view(endpoint: str) -> Callable[..., Any]:
 def _to_the_door() -> BaseResponse:
     if request.method not in SAFE:
         abort(401, "Sign in first.")
-    return redirect(f"/sign-in?next={request.path}", 303)
+    return redirect(f"/sign-in?{urlencode({'next': request.path})}", 303)
 
 
 def _token_holds() -> bool:

@@ -75,6 +75,12 @@ class House:
         return doors.person_of(self.app, mark)
 
 
+def number_of(text: str) -> int:
+    """A row's number as somebody's browser sent it; -1, which no row has, for anything else."""
+    plain = text.isascii() and text.isdigit() and len(text) <= 18
+    return int(text) if plain else -1
+
+
 def keep(flask: Flask, app: App) -> None:
     """Give the pages their house."""
     web = app.settings.web

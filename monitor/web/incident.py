@@ -18,7 +18,7 @@ from monitor.store.tables import CardTickRow, IncidentRow, RegisterRow, Statemen
 from monitor.web.doing import change, change_and_show
 from monitor.web.figures import growth_picture
 from monitor.web.guard import ALL, KEEPERS, LEADERS, form_token, open_to, say
-from monitor.web.house import house_of
+from monitor.web.house import house_of, number_of
 from monitor.web.incident_view import IncidentView, may_see, view_of
 from monitor.web.visitor import Visitor, visitor
 
@@ -155,20 +155,20 @@ def close(incident_id: str) -> BaseResponse:
 @open_to(ALL)
 def tick(incident_id: str) -> BaseResponse:
     """A line of the first-hour card is done, or was not after all."""
-    house, number = house_of(), request.form.get("line", "")
+    house, line = house_of(), number_of(request.form.get("line", ""))
 
     def work(session: Session, now: Any, who: Visitor) -> None:
         row = row_of(session, incident_id, who)
         lines = house.app.cards.for_category(row.category, row.source).card.do
-        if not number.isdigit() or int(number) >= len(lines):
+        if not 0 <= line < len(lines):
             raise NotAllowed("The card has no such line.")
-        done = session.get(CardTickRow, (incident_id, int(number)))
+        done = session.get(CardTickRow, (incident_id, line))
         if done is None:
-            session.add(CardTickRow(incident_id=incident_id, line=int(number), at=now, who=str(who.actor)))
-            note(session, incident_id, now, str(who.actor), f"Done: {lines[int(number)]}")
+            session.add(CardTickRow(incident_id=incident_id, line=line, at=now, who=str(who.actor)))
+            note(session, incident_id, now, str(who.actor), f"Done: {lines[line]}")
         else:
             session.delete(done)
-            note(session, incident_id, now, str(who.actor), f"Not done after all: {lines[int(number)]}")
+            note(session, incident_id, now, str(who.actor), f"Not done after all: {lines[line]}")
 
     return _change(incident_id, work)
 
@@ -219,7 +219,7 @@ def approve(incident_id: str) -> BaseResponse:
     number, ticked = request.form.get("statement", ""), request.form.getlist("check")
 
     def work(session: Session, now: Any, who: Visitor) -> None:
-        row = session.get(StatementRow, int(number)) if number.isdigit() else None
+        row = session.get(StatementRow, number_of(number))
         if row is None or row.incident_id != incident_id:
             raise NotAllowed("That statement is no longer here.")
         if len(set(ticked)) < len(CHECKS):
@@ -240,9 +240,7 @@ def missed(incident_id: str) -> BaseResponse:
     number, reason = request.form.get("mention", ""), request.form.get("reason", "")
 
     def work(session: Session, now: Any, who: Visitor) -> None:
-        if not number.isdigit():
-            raise NotAllowed("Choose the post first.")
-        actions.missed(session, int(number), who.actor, reason, now)
+        actions.missed(session, number_of(number), who.actor, reason, now)
 
     return _change(incident_id, work)
 

@@ -21,7 +21,7 @@ from monitor.outbox import ROLE_WORDS, note
 from monitor.store.tables import IncidentRow, MentionRow
 from monitor.web import door, tell
 from monitor.web.guard import PUBLIC, open_to, page_nonce, proves_itself, say
-from monitor.web.house import House, house_of
+from monitor.web.house import House, house_of, number_of
 from monitor.web.incident_view import may_see, view_of
 
 pages = Blueprint("mailed", __name__)
@@ -295,7 +295,7 @@ def _is_about(ticket: Ticket, takeover: Takeover) -> bool:
 def _breach_page(opened: Opened) -> BaseResponse:
     house, ticket = opened.house, opened.ticket
     with house.app.database.read() as session:
-        row = session.get(MentionRow, int(ticket.subject)) if ticket.subject.isdigit() else None
+        row = session.get(MentionRow, number_of(ticket.subject))
         used = was_used(session, ticket, "allow")
     if row is None:
         return say("This post is no longer kept", "There is nothing left to do.", status=410)
@@ -454,7 +454,7 @@ def _confirm(session: Session, opened: Opened, reason: str, now: datetime) -> Do
 
 def _allow(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
     _deciders_only(opened)
-    row = session.get(MentionRow, int(opened.ticket.subject)) if opened.ticket.subject.isdigit() else None
+    row = session.get(MentionRow, number_of(opened.ticket.subject))
     if row is None:
         return "This post is no longer kept", "There is nothing left to do."
     row.allowed_at = now

@@ -26,7 +26,7 @@ from monitor.store.tables import IncidentRow, MentionRow
 from monitor.terms import MINIMISED
 from monitor.web.doing import change, change_and_show
 from monitor.web.guard import ALL, KEEPERS, open_to
-from monitor.web.house import House, house_of
+from monitor.web.house import House, house_of, number_of
 from monitor.web.incident_view import Post, post_of
 from monitor.web.visitor import Visitor, visitor
 
@@ -154,11 +154,13 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
         found.append(and_(MentionRow.question.is_(True), MentionRow.answered_at.is_(None)))
     moment, _, number = wanted.before.partition("_")
     try:
-        edge = datetime.fromisoformat(moment).astimezone(UTC) if number.isdigit() else None
-    except ValueError:
+        edge = datetime.fromisoformat(moment).astimezone(UTC) if number_of(number) > 0 else None
+    except (ValueError, OverflowError):
         edge = None
     if edge is not None:
-        found.append(or_(MentionRow.posted_at < edge, and_(MentionRow.posted_at == edge, MentionRow.id < int(number))))
+        found.append(
+            or_(MentionRow.posted_at < edge, and_(MentionRow.posted_at == edge, MentionRow.id < number_of(number)))
+        )
     return found
 
 
@@ -182,9 +184,7 @@ def missed() -> BaseResponse:
     number, reason = request.form.get("mention", ""), request.form.get("reason", "")
 
     def work(session: Session, now: datetime, who: Visitor) -> None:
-        if not number.isdigit():
-            raise NotAllowed("Choose the post first.")
-        actions.missed(session, int(number), who.actor, reason, now)
+        actions.missed(session, number_of(number), who.actor, reason, now)
 
     return change_and_show("/mentions", work)
 
@@ -234,7 +234,7 @@ def answered() -> BaseResponse:
     number = request.form.get("mention", "")
 
     def work(session: Session, now: datetime, who: Visitor) -> None:
-        row = session.get(MentionRow, int(number)) if number.isdigit() else None
+        row = session.get(MentionRow, number_of(number))
         if row is None:
             raise NotAllowed("That post is no longer kept.")
         row.answered_at = row.answered_at or now

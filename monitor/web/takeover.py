@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from alerts.model import Severity
 from alerts.takeover import State
-from monitor import actions, preflight, takeovers
+from monitor import actions, preflight, registers, takeovers
 from monitor.actions import NotAllowed
 from monitor.hearing import coverage_lines
 from monitor.model import IncidentState
@@ -22,7 +22,7 @@ from monitor.outbox import ROLE_WORDS
 from monitor.store.tables import AccountRow, IncidentRow, MentionRow, PreflightRow
 from monitor.web.doing import change, change_and_show
 from monitor.web.guard import ALL, LEADERS, open_to, say
-from monitor.web.house import House, house_of
+from monitor.web.house import House, house_of, number_of
 from monitor.web.incident_view import may_see
 from monitor.web.visitor import Visitor, visitor
 
@@ -57,6 +57,8 @@ def look() -> BaseResponse:
             if may_see(row, who.role)
         ]
         past = takeovers.history(session, 30)
+        about = session.get(IncidentRow, takeover.incident) if since is not None and takeover.incident else None
+        undecided = registers.undecided(session, about.id) if about is not None and registers.needed(about) else ()
         coverage = coverage_lines(session, now, app.settings.zone)
     other = "chair" if takeover.holder == "ceo" else "ceo"
     return make_response(
@@ -72,6 +74,7 @@ def look() -> BaseResponse:
             waiting=waiting,
             incidents=incidents,
             past=past,
+            undecided=[registers.BODIES[body] for body in undecided],
             coverage_lines=coverage,
             card=app.cards.takeover,
             passwords=app.cards.passwords,
@@ -207,7 +210,7 @@ def allowed_post() -> BaseResponse:
     number = request.form.get("mention", "")
 
     def work(session: Session, now: Any, who: Visitor) -> None:
-        row = session.get(MentionRow, int(number)) if number.isdigit() else None
+        row = session.get(MentionRow, number_of(number))
         if row is None or row.kind != "own_post":
             raise NotAllowed("That post is no longer kept.")
         row.allowed_at = row.allowed_at or now
@@ -222,7 +225,7 @@ def looked() -> BaseResponse:
     number = request.form.get("channel", "")
 
     def work(session: Session, now: Any, who: Visitor) -> None:
-        row = session.get(PreflightRow, int(number)) if number.isdigit() else None
+        row = session.get(PreflightRow, number_of(number))
         if row is None:
             raise NotAllowed("That channel is not on the list.")
         row.done_at, row.done_by = now, str(who.actor)

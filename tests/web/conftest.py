@@ -21,6 +21,8 @@ ON_BOTH = frozenset(
         "test_the_report_tells_times_and_decisions_and_quotes_nobody",
         "test_the_audit_page_finds_a_change",
         "test_the_week_is_counted_by_platform_with_its_table",
+        "test_no_field_of_any_form_breaks_a_page",
+        "test_no_address_and_no_query_breaks_a_page",
     }
 )
 """Tests that run on PostgreSQL in every run; ``EARSHOT_PROVE=long`` runs all of them there."""

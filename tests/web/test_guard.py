@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from house_pages import EMAILS, PagesHouse
 
@@ -147,3 +149,30 @@ def test_no_page_has_inline_script_or_style(house: PagesHouse) -> None:
         assert "<style" not in text, path
         assert " style=" not in text, path
         assert "onclick" not in text, path
+
+
+def test_behind_one_proxy_of_ours_its_word_is_believed_and_no_strangers(tmp_path: Path) -> None:
+    house = PagesHouse(tmp_path, web={"bind": "127.0.0.1:8080", "public_url": "https://earshot.tessellateuk.example", "trusted_proxies": 1})  # fmt: skip
+    client = house.flask.test_client()
+    told = {
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "earshot.tessellateuk.example",
+        "X-Forwarded-For": "203.0.113.9",
+    }
+
+    fine = client.get("/sign-in", base_url="http://127.0.0.1:8080", headers=told)
+    foreign = client.get(
+        "/sign-in", base_url="http://127.0.0.1:8080", headers={**told, "X-Forwarded-Host": "evil.example"}
+    )
+    house.close()
+
+    assert fine.headers["Set-Cookie"].startswith("__Host-")
+    assert foreign.status_code == 421
+
+
+def test_the_way_to_the_door_carries_only_an_address_of_ours(house: PagesHouse) -> None:
+    answer = house.browser().get("/incidents/a%0d%0aSet-Cookie:x=1&next=//evil.example")
+
+    assert answer.status_code == 303
+    assert "\n" not in answer.headers["Location"]
+    assert 'value="/"' in house.browser().get(answer.headers["Location"]).text
