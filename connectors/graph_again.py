@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors.errors import ConnectorError, UnexpectedReply, shape_of
+from connectors.errors import ConnectorError, UnexpectedReply, Unreachable, shape_of
 from connectors.graph_refusals import Reason, Refused
 from connectors.graph_rounds import Client, version_fault
 from connectors.graph_values import UNREADABLE, moment, onward, rows
@@ -137,23 +137,31 @@ def believable(client: Client, purse: Purse, account: str, gone: list[str], aske
 
 def finding_of(error: ConnectorError, what: str) -> Finding:
     """A failed question as a finding."""
-    return Finding(Level.BAD, f"{what}: {error.what}", error.do)
+    return Finding(Level.BAD, f"{what}: {error.what}", error.do, unreachable=isinstance(error, Unreachable))
 
 
-def attempt(
-    what: str, now: datetime, question: Callable[[], list[Finding]], *, permitted: bool = True
-) -> list[Finding]:
-    """The answer to one question of the doctor; what goes wrong becomes a finding."""
-    try:
-        return question()
-    except Refused as refused:
-        if not permitted and refused.reason is Reason.PERMISSION:
-            return []
-        return [finding_of(refused.ours(now), what)]
-    except ConnectorError as error:
-        return [finding_of(error, what)]
-    except UNREADABLE:
-        return [Finding(Level.BAD, f"{what}: the answer has a form that Earshot does not know.")]
+Question = tuple[str, Callable[[], list[Finding]]]
+"""What it means when a question of the doctor is refused, and the question."""
+
+
+def examination(now: datetime, questions: Iterable[Question]) -> tuple[Finding, ...]:
+    """The answers, one after the other; what goes wrong becomes a finding.
+
+    After a refusal that holds for every call nothing more is asked: each would prolong it (platform facts, 5.1).
+    """
+    found: list[Finding] = []
+    for what, question in questions:
+        try:
+            found += question()
+        except Refused as refused:
+            found.append(finding_of(refused.ours(now), what))
+            if refused.reason in (Reason.LIMIT, Reason.BLOCKED):
+                break
+        except ConnectorError as error:
+            found.append(finding_of(error, what))
+        except UNREADABLE:
+            found.append(Finding(Level.BAD, f"{what}: the answer has a form that Earshot does not know."))
+    return tuple(found)
 
 
 def token_findings(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from connectors.errors import ConnectorError, CredentialsRejected, UnexpectedReply, shape_of
+from connectors.errors import ConnectorError, CredentialsRejected, UnexpectedReply, Unreachable, shape_of
 from connectors.linkedin_eye import Eye, Take
 from connectors.linkedin_line import (
     COMMENTS,
@@ -95,7 +95,8 @@ def plan(settings: Settings, organisation: Organisation) -> PollPlan:
     share = shares(settings.daily_calls)
     day = timedelta(days=1)
     calm = max(timedelta(seconds=30), day / (share[NOTIFICATIONS] * 11 / 12))
-    own = max(calm, day / max(1, share[POSTS]))
+    heard = settings.poll_every or calm
+    own = settings.poll_every or max(calm, day / max(1, share[POSTS]))
     return PollPlan(
         calm=calm,
         hurried=max(timedelta(seconds=10), calm / 4),
@@ -104,7 +105,7 @@ def plan(settings: Settings, organisation: Organisation) -> PollPlan:
             _bucket(POSTS, share, per_poll=0, recheck_share=0.25),
             _bucket(COMMENTS, share, per_poll=0, recheck_share=0.4),
         ),
-        lag=f"posts that tag the page, and comments: {_say(calm / 2)} on average, {_say(calm)} at worst; "
+        lag=f"posts that tag the page, and comments: {_say(heard / 2)} on average, {_say(heard)} at worst; "
         f"own posts: {_say(own)} at worst",
     )
 
@@ -231,9 +232,9 @@ def _bucket(name: str, share: Mapping[str, int], *, per_poll: int, recheck_share
 
 
 def _say(length: timedelta) -> str:
-    seconds = round(length.total_seconds())
+    seconds = max(1, round(length.total_seconds()))
     if seconds < 120:
-        return f"{seconds} seconds"
+        return f"{seconds} second{'' if seconds == 1 else 's'}"
     return f"{round(seconds / 60)} minutes" if seconds < 7200 else f"{round(seconds / 3600)} hours"
 
 
@@ -245,7 +246,7 @@ def _findings(part: Callable[[], Iterable[Finding]]) -> list[Finding]:
             found.append(finding)
     except ConnectorError as error:
         level = Level.NOTE if error.code == "allowance" else Level.BAD
-        found.append(Finding(level, error.what, error.do))
+        found.append(Finding(level, error.what, error.do, unreachable=isinstance(error, Unreachable)))
     except DAMAGED:
         found.append(Finding(Level.BAD, "LinkedIn answered in a form that we do not know.", "Update Earshot."))
     return found

@@ -225,6 +225,8 @@ class Finding:
     do: str = ""
     expires_at: datetime | None = None
     """The end of a token's life, so that it can be announced 14, 7, 3 and 1 days ahead."""
+    unreachable: bool = False
+    """Nobody answered there: nothing is known to be wrong with the set-up."""
 
 
 @dataclass(frozen=True, slots=True)

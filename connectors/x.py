@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
-from connectors.errors import ConnectorError, CredentialsRejected, SetupRejected, UnexpectedReply, shape_of
+from connectors.errors import ConnectorError, CredentialsRejected, SetupRejected, UnexpectedReply, Unreachable, shape_of
 from connectors.model import (
     Allowance,
     Author,
@@ -70,6 +70,8 @@ class Settings:
     base_url: str = "https://api.x.com"
     poll_every: timedelta | None = None
     recheck_every: timedelta = timedelta(hours=12)
+    """How old the last look at a kept post may be; a fifth of the budget pays for it. X wants deletions honoured
+    within 24 hours."""
     monthly_budget: Money = Money(Decimal(20), "USD")
     """The most that X may cost in a calendar month (UTC), in USD or GBP, before tax."""
     usd_per_gbp: float = 1.05
@@ -93,6 +95,8 @@ class Settings:
             raise ValueError('monthly_budget: dollars or pounds, such as "20 USD" or "15 GBP"')
         if not 0.5 <= self.usd_per_gbp <= 3:
             raise ValueError("usd_per_gbp: how many dollars a pound is worth, at the least")
+        if self.recheck_every < timedelta(seconds=1):
+            raise ValueError('recheck_every: a duration from "1s" on')
         if budget_of(self) < LEAST:
             raise ValueError('monthly_budget: at least "0.10 USD", the price of one look at every stream')
 
@@ -407,7 +411,8 @@ class _Examination:
             try:
                 found += look()
             except ConnectorError as error:
-                found.append(Finding(Level.BAD, error.what, error.do))
+                away = isinstance(error, Unreachable)
+                found.append(Finding(Level.BAD, error.what, error.do, unreachable=away))
                 if is_wide(error):
                     break
         return tuple(found)

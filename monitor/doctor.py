@@ -47,7 +47,7 @@ def run(app: App, say: Callable[[str], None], *, offline: bool = False) -> int:
             if finding.do:
                 say(f"         {finding.do}")
             worst = max(worst, 1 if finding.level is Level.BAD else 0)
-        away = away or looked.unreachable
+        away = away or looked.unreachable or any(finding.unreachable for finding in looked.findings)
     say("")
     say("Something could not be reached." if away else "Faults were found." if worst else "All is well.")
     return 4 if away else worst
@@ -225,4 +225,4 @@ def _hearing(app: App, station: Station, now: datetime) -> Iterator[Finding]:
         if row is not None and row.heard_until is not None:
             yield Finding(Level.NOTE, f"Heard until {say_moment(row.heard_until, zone, now=now)}.")
     for never in station.platform.never_shows:
-        yield Finding(Level.NOTE, f"Never shown to us: {never}.")
+        yield Finding(Level.NOTE, f"Never shown to us: {never.rstrip('. ')}.")

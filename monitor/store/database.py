@@ -133,7 +133,14 @@ def _is_conflict(error: DBAPIError) -> bool:
     return (getattr(error.orig, "sqlstate", None) or "") in {"40001", "40P01", "23505"}
 
 
+_SQLITE_PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_IOERR})
+
+
 def _passing(error: DBAPIError) -> bool:
+    """Whether waiting may mend it. A full disk is not waited for: the caller stops and says so."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in _SQLITE_PASSING
     if error.connection_invalidated or isinstance(error, OperationalError):
         return True
     state = getattr(error.orig, "sqlstate", None) or ""
