@@ -202,6 +202,8 @@ def make_tool() -> BaseResponse:
 
     def work(session: Session, now: datetime, who: Visitor) -> str:
         name = own_words(form.get("name", ""))
+        if "incidents:act" in form.getlist("scope") and not who.decides:
+            raise NotAllowed("Acknowledging stops the chain of alerts, so only the CEO or the Chair lets a tool do it.")
         return doors.make_tool_token(session, house.app, name, form.getlist("scope"), who.actor, now)
 
     return make_response(render_template("token.html", secret=change(work)))

@@ -77,7 +77,7 @@ def _register_lines(known: dict[str, RegisterRow]) -> list[tuple[str, str, Regis
 
 def _offers(view: IncidentView, who: Visitor) -> dict[str, str]:
     offers: dict[str, str] = {}
-    if view.is_open and who.role in KEEPERS:
+    if view.is_open and who.decides:
         offers["acknowledge"] = form_token()
     if not view.is_closed and who.decides:
         offers["calm"] = form_token()
@@ -106,7 +106,7 @@ def _change(incident_id: str, work: Any) -> BaseResponse:
 
 
 @pages.post("/incidents/<incident_id>/acknowledge")
-@open_to(KEEPERS)
+@open_to(LEADERS)
 def acknowledge(incident_id: str) -> BaseResponse:
     """Somebody takes care of it."""
     return _change(incident_id, lambda s, now, who: actions.acknowledge(s, incident_id, who.actor, now))

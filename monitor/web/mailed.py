@@ -235,7 +235,7 @@ def _offers(opened: Opened, view: object, used: tuple[str, ...]) -> dict[str, st
     assert isinstance(view, IncidentView)
     decides = opened.ticket.role in DECIDERS
     fits = {
-        "acknowledge": view.is_open,
+        "acknowledge": view.is_open and decides,
         "calm": not view.is_closed and decides,
         "takeover": not view.takeover.is_active and decides,
     }
@@ -384,6 +384,7 @@ _CHANGES_TAKEOVER = {"begin", "undo", "end", "confirm"}
 
 
 def _acknowledge(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
+    _deciders_only(opened)
     if actions.acknowledge(session, opened.ticket.subject, opened.actor, now):
         return "Thank you, you have it", "Everybody can see that you take care of it. The reminders stop."
     return "It was acknowledged already", "The reminders have stopped. Nothing more is needed here."

@@ -11,6 +11,7 @@ from house_pages import Browser, PagesHouse
 from alerts.takeover import State
 from connectors.model import Kind
 from monitor import audit, drill, takeovers
+from monitor.links import Purpose
 from monitor.registers import BODIES
 from monitor.store.tables import (
     AccountRow,
@@ -476,3 +477,26 @@ def test_a_tip_from_the_page_names_who_told(house: PagesHouse) -> None:
     tip = house.alerts("tip")[0]
     assert tip.role == "ceo"
     assert house.row(IncidentRow, tip.incident_id).summary == "Look at this"
+
+
+def test_only_the_ceo_and_the_chair_stop_the_chain_of_alerts(house: PagesHouse) -> None:
+    house.incident()
+    operator = house.signed_in("operator")
+
+    assert do(operator, "/incidents/i1/acknowledge").status_code == 403
+    assert do(operator, "/access/tools", name="Duty", scope="incidents:act").status_code == 409
+    link = f"/a/{house.token(Purpose.SEE, 'operator')}"
+    assert 'value="acknowledge"' not in house.browser().get(link).text
+    assert house.row(IncidentRow, "i1").state == "open"
+    assert do(house.signed_in("chair"), "/access/tools", name="Duty", scope="incidents:act").status_code == 200
+
+
+def test_a_token_for_a_tool_is_shown_once_and_kept_as_a_hash(house: PagesHouse) -> None:
+    browser = house.signed_in("operator")
+
+    page = do(browser, "/access/tools", name="Website", scope="coverage:read").text
+    token = page.split("<textarea")[1].split(">")[1].split("<")[0]
+
+    assert token.startswith("earshot_")
+    assert token not in browser.get("/access").text
+    assert token not in str(house.snapshot())
