@@ -43,7 +43,14 @@ class PagesHouse:
     """One installation with its pages, and short ways to put things into it."""
 
     def __init__(
-        self, folder: Path, *, bind: str = "127.0.0.1:8080", public_url: str = "", store: str = "", **tables: Any
+        self,
+        folder: Path,
+        *,
+        bind: str = "127.0.0.1:8080",
+        public_url: str = "",
+        store: str = "",
+        runner: Any = None,
+        **tables: Any,
     ) -> None:
         self.now = NOW
         raw: dict[str, Any] = {
@@ -68,7 +75,7 @@ class PagesHouse:
             "web": {"bind": bind, "public_url": public_url or "https://earshot.tessellateuk.example"},
             **tables,
         }
-        self.app = App(read(raw, folder / "earshot.toml", {}), clock=lambda: self.now)
+        self.app = App(read(raw, folder / "earshot.toml", {}), clock=lambda: self.now, runner=runner)
         Base.metadata.create_all(self.app.database.engine)
         if self.app.database.is_sqlite:
             with self.app.database.write() as session:
