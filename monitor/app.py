@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,14 @@ class App:
 
     @cached_property
     def terms(self) -> dict[str, Terms]:
-        """What the platforms' terms allow, made stricter by the settings."""
-        return load_terms(self.settings.privacy.text_kept)
+        """What the platforms' terms allow, made stricter by the settings; how often a kept post is looked at again is
+        the operator's to say where a platform's table has ``recheck_every``."""
+        terms = load_terms(self.settings.privacy.text_kept)
+        for name, table in self.settings.connectors.items():
+            wish: timedelta | None = getattr(table, "recheck_every", None)
+            if wish is not None:
+                terms[name] = replace(terms.get(name, terms["other"]), recheck_every=wish)
+        return terms
 
     @cached_property
     def scorer(self) -> Scorer:

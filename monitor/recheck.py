@@ -28,6 +28,12 @@ AGAIN_AFTER = timedelta(hours=1)
 """When a post is tried again that could not be looked at."""
 
 
+def interval(app: App) -> timedelta:
+    """How often to see whether a second look is due: every minute, or as often as an operator wants the looks."""
+    wishes = [app.intake.terms_of(name).recheck_every for name in app.stations]
+    return min([timedelta(minutes=1), *wishes])
+
+
 def run(app: App, now: datetime) -> int:
     """One round for every platform that can look again. Returns how many posts were looked at."""
     return sum(_round(app, station, now) for station in app.stations.values())

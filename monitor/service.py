@@ -50,7 +50,7 @@ def add_housekeeping(app: App, daemon: Daemon) -> None:
     daemon.every(timedelta(seconds=30), "digest", each(digest.send_when_due))
     daemon.every(timedelta(minutes=1), "trends", each(trends.look))
     daemon.every(timedelta(minutes=5), "forgetting", each(forgetting.forget))
-    daemon.every(timedelta(minutes=1), "re-checks", each(recheck.run))
+    daemon.every(recheck.interval(app), "re-checks", each(recheck.run))
     daemon.every(timedelta(seconds=10), "pre-flight", each(preflight.run))
     daemon.every(timedelta(hours=1), "renewal", each(renewal.run))
     if app.settings.service.ping_url:

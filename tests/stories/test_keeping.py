@@ -117,6 +117,19 @@ def test_a_platform_that_shows_it_again_keeps_it_and_one_that_does_not_lets_it_g
         assert (rows[gone.external_id].text, rows[gone.external_id].status) == (None, "gone")
 
 
+def test_the_operator_says_how_often_kept_posts_are_looked_at_again(make_house: MakeHouse) -> None:
+    house = make_house("x", connectors={"x": {"bearer_token": "t", "recheck_every": "5s"}})
+    gone = house.say(a_mention(SAYING, platform="x"), ALERT)
+    house.fast_forward(minutes=2)
+    house.gone["x"].add(gone.external_id)
+
+    assert recheck.interval(house.app) == timedelta(seconds=5)
+    recheck.run(house.app, house.now)
+
+    with house.app.database.read() as session:
+        assert session.scalars(select(MentionRow.status).where(MentionRow.platform == "x")).one() == "gone"
+
+
 def test_a_person_can_be_found_exported_and_erased_and_does_not_come_back(
     make_house: MakeHouse, tmp_path: Path
 ) -> None:
