@@ -194,6 +194,7 @@ class Daemon:
         self._wake.set()
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
+            self._scheduler = None
         until = time.monotonic() + DRAIN
         under_way = [*self._polls.values(), *self._sending]
         while under_way and time.monotonic() < until:

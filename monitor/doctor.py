@@ -75,6 +75,12 @@ def _settings(app: App, now: datetime) -> Iterator[Finding]:
         yield Finding(
             Level.NOTE, "There is no operator; the CEO gets the technical mails too.", "Add [people.operator]."
         )
+    if settings.people.chair is None:
+        yield Finding(
+            Level.NOTE,
+            "There is no Chair: nobody is told when the CEO does not answer, is away, or is who it is about.",
+            "Add [people.chair].",
+        )
     for note in digest.setup_notes(app, now):
         yield Finding(Level.BAD if "[privacy]" in note else Level.NOTE, note)
     for role, person in app.people.items():

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 import shutil
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import requests
 from sqlalchemy import select
 
+from alerts.model import Severity
+from connectors.model import Kind, Mention
 from monitor.app import App
 from monitor.store.tables import PlatformRow
 
 log = logging.getLogger(__name__)
+
+CANARY = "One of your volunteers keeps texting my daughter late at night, she is 13"
+"""Words that every judgement must alert on."""
 
 OLDEST_ALERT = timedelta(minutes=10)
 FREE_SPACE = 100 * 1024 * 1024
@@ -32,6 +37,18 @@ def send(app: App, now: datetime) -> bool:
     return True
 
 
+def scorer_answers(app: App) -> bool:
+    """Whether the judgement still alerts on what it must alert on."""
+    mention = Mention(
+        "facebook", "canary", Kind.COMMENT, CANARY, "https://earshot.invalid/canary", datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    try:
+        return app.intake.scorer.assess(mention).severity >= Severity.ALERT
+    except Exception:  # bulkhead: a mention
+        log.exception("the judgement broke down on its canary")
+        return False
+
+
 def reasons(app: App, now: datetime) -> list[str]:
     """What is wrong right now, in words: polls, the outbox, the disk, the scorer's canary."""
     found: list[str] = []
@@ -42,6 +59,8 @@ def reasons(app: App, now: datetime) -> list[str]:
         rows = session.scalars(select(PlatformRow).where(PlatformRow.in_use.is_(True))).all()
         if rows and all(row.failing_since is not None for row in rows):
             found.append("no platform can be heard")
+    if not scorer_answers(app):
+        found.append("the judgement does not see what it must see")
     if shutil.disk_usage(app.settings.state_dir).free < FREE_SPACE:
         found.append("the disk is nearly full")
     return found

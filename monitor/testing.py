@@ -191,6 +191,10 @@ class House:
         present = tuple(self._shown[platform][i] for i in ids if i in self._shown[platform] and i not in gone)
         return Batch(present, gone=gone)
 
+    def texts(self) -> set[str]:
+        """Everything that was said so far and is long enough to be known again."""
+        return {m.text for shown in self._shown.values() for m in shown.values() if m.text and len(m.text) > 8}
+
     # ── time ────────────────────────────────────────────────────────────────────────────────────
 
     def tick(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 from postgres import LONG, PostgreSQL
 
+from monitor.logs import Blank, Lines
 from monitor.testing import House, a_house
 
 MakeHouse = Callable[..., House]
@@ -28,6 +31,11 @@ ON_BOTH = frozenset(
         "test_a_backup_leaves_linkedins_words_out_and_brings_nothing_forgotten_back",
         "test_what_is_written_after_a_restore_gets_ids_of_its_own",
         "test_words_of_hostile_form_are_stored_and_stop_nothing",
+        "test_takeover_begun_by_six_at_once_begins_once",
+        "test_an_incident_acknowledged_by_six_at_once_is_acknowledged_once",
+        "test_six_senders_deliver_each_alert_once",
+        "test_five_platforms_that_bring_copies_at_once_open_one_count_each",
+        "test_a_digest_owed_by_four_at_once_is_owed_once",
     }
 )
 """Stories that run on PostgreSQL in every run; ``EARSHOT_PROVE=long`` runs all of them there."""
@@ -79,6 +87,14 @@ def make_house(tmp_path: Path, store: Callable[[Path], dict[str, str]]) -> Itera
         house.mailer.letters.clear()
         return house
 
+    lines = io.StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(Lines(Blank(())))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("monitor").setLevel(logging.DEBUG)
     yield make
+    logging.getLogger("monitor").setLevel(logging.NOTSET)
+    logging.getLogger().removeHandler(handler)
     for house in made:
+        assert [text for text in house.texts() if text in lines.getvalue()] == []  # nobody's words in any log line
         house.app.close()
