@@ -199,12 +199,13 @@ class FacebookConnector:
             rows(graph.ask(f"{page}/{edge}", {"fields": "created_time", "limit": "1"}))
             return []
 
-        return (
-            *again.attempt("The token could not be looked at", now, token),
-            *again.attempt("The Page's posts cannot be read", now, newest),
-            *again.attempt("Posts that tag the Page cannot be read", now, lambda: may_read("tagged")),
-            *again.attempt("Reviews cannot be read", now, lambda: may_read("ratings")),
+        questions = (
+            ("The token could not be looked at", token),
+            ("The Page's posts cannot be read", newest),
+            ("Posts that tag the Page cannot be read", lambda: may_read("tagged")),
+            ("Reviews cannot be read", lambda: may_read("ratings")),
         )
+        return again.examination(now, questions)
 
 
 @dataclass(slots=True)
@@ -257,7 +258,7 @@ class _Page:
             post.external_id,
             _total(comments),
             each(found, lambda comment: _comment_entry(comment, post.external_id, self.account)),
-            onward(comments, full=len(found) >= 25),
+            onward(comments, full=len(found) >= 25 or (bool(found) and len(found) < (_total(comments) or 0))),
         )
         return Entry(epoch(post.posted_at), post, talk)
 

@@ -38,6 +38,10 @@ DEEP_EVERY = int(timedelta(minutes=10).total_seconds())
 FAR_EVERY = int(timedelta(hours=1).total_seconds())
 FAR_PAGES = 50
 """How often, and how far, the sweep goes beyond the newest hundred posts."""
+SWEEP_PAGE = 100
+"""Posts that make a page of the sweep, however few the platform gives in one answer."""
+SWEEP_LEAST = 10
+"""What an answer of the sweep counts as at least, so that very short answers do not cost without end."""
 HISTORY = int(timedelta(days=30).total_seconds())
 """How far back the first round reads: as long as the words may be kept."""
 SKEW = int(timedelta(minutes=10).total_seconds())
@@ -279,7 +283,8 @@ class Rounds:
             task.failed = 0
             is_full = len(found) >= _limit(args) or (self._stream(task).without_next and bool(found))
             rest = onward(answer, used=task.args, full=is_full)
-            self._take(task, self._each(found, lambda row: self._listener.read(task, row, self._each)), rest)
+            entries = self._each(found, lambda row: self._listener.read(task, row, self._each))
+            self._take(task, entries, rest, sure=onward(answer) is not None)
 
     def _note_footing(self, *, failed: bool) -> None:
         footing, place = self._client.footing, self._place
@@ -312,13 +317,14 @@ class Rounds:
         self._known.add(mark)
         self._touched.append(mark)
 
-    def _take(self, task: Task, entries: list[Entry], rest: dict[str, str] | None) -> None:
+    def _take(self, task: Task, entries: list[Entry], rest: dict[str, str] | None, *, sure: bool) -> None:
+        """``sure`` where the platform itself says that ``rest`` leads to a further page."""
         if task.what == "list":
-            self._take_list(task, entries, rest)
+            self._take_list(task, entries, rest, sure=sure)
         else:
             self._take_talk(task, entries, rest)
 
-    def _take_list(self, task: Task, entries: list[Entry], rest: dict[str, str] | None) -> None:
+    def _take_list(self, task: Task, entries: list[Entry], rest: dict[str, str] | None, *, sure: bool) -> None:
         place = self._place
         stream = self._stream(task)
         is_first = stream is self._listener.streams[0]
@@ -330,18 +336,21 @@ class Rounds:
         spawned: list[Task] = []
         task.top = max(task.top, newest)
         is_front = is_first and not task.args
+        new = 0
         for entry in entries:
             if entry.mention is not None:
                 self._note_canary(entry, met=is_first)
-                self._emit(entry.mention)
+                new += self._emit(entry.mention)
             if entry.talk is not None and is_front:
                 place.front.append(entry.talk.id)
             if entry.talk is not None and stream.sweep:
                 spawned += self._follow_sweep(task, entry, entry.talk)
             elif entry.talk is not None:
                 spawned += self._follow(task, entry.talk)
-        task.rows += len(entries)
+        task.rows += max(len(entries), SWEEP_LEAST) if stream.sweep else len(entries)
         place.rows += len(entries)
+        if is_first and not (sure or new):
+            rest = None  # a page of known posts that names no next one: not worth a call at every poll
         on = rest is not None and self._reads_on(task, stream, entries)
         if is_first:
             place.down_to = 0 if rest is None else (entries[-1].at if entries else place.down_to)
@@ -353,8 +362,7 @@ class Rounds:
 
     def _reads_on(self, task: Task, stream: Stream, entries: list[Entry]) -> bool:
         if stream.sweep:
-            task.pages -= 1
-            return task.pages > 0
+            return task.rows < task.pages * SWEEP_PAGE
         return not entries or any(entry.at >= task.floor for entry in entries)
 
     def _end_of(self, task: Task, stream: Stream, *, whole: bool) -> None:

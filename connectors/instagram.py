@@ -68,6 +68,7 @@ STREAMS = (
         timedelta(seconds=20),
         timedelta(seconds=120),
         timedelta(seconds=300),
+        without_next=True,
     ),
     Stream(
         "tags",
@@ -86,6 +87,7 @@ STREAMS = (
         timedelta(minutes=20),
         None,
         sweep=True,
+        without_next=True,
     ),
 )
 
@@ -163,11 +165,12 @@ class InstagramConnector:
             rows(graph.ask(f"{account}/tags", {"fields": "id,timestamp", "limit": "1"}))
             return []
 
-        return (
-            *again.attempt("The token could not be looked at", now, token),
-            *again.attempt("Our posts cannot be read", now, newest),
-            *again.attempt("Posts that tag us cannot be read", now, tags),
+        questions = (
+            ("The token could not be looked at", token),
+            ("Our posts cannot be read", newest),
+            ("Posts that tag us cannot be read", tags),
         )
+        return again.examination(now, questions)
 
 
 @dataclass(slots=True)
@@ -211,13 +214,11 @@ class _Account:
         media = self.media(row)
         comments = row.get("comments") or {"data": []}
         found = rows(comments)
-        talk = Talk(
-            media.external_id,
-            media.replies,
-            each(found, lambda comment: self.commented(comment, media.external_id, media.url, each)),
-            onward(comments, full=len(found) >= 50),
-            media.url,
-        )
+        entries = each(found, lambda comment: self.commented(comment, media.external_id, media.url, each))
+        shown = len(entries) + sum(len(entry.talk.entries) for entry in entries if entry.talk)
+        is_part = len(found) >= 50 or (bool(found) and shown < (media.replies or 0))
+        rest = onward(comments, full=is_part)  # an edge may end its page early and give no next page (facts, 0.5)
+        talk = Talk(media.external_id, media.replies, entries, rest, media.url)
         return Entry(epoch(media.posted_at), media, talk)
 
     def _swept(self, row: Any) -> Entry:

@@ -254,7 +254,8 @@ def _tell_faults(session: Session, desk: Desk, row: PlatformRow, now: datetime) 
             facts = {
                 "platform": row.name,
                 "since": now.isoformat(),
-                "why": f"A part is not heard: {fault['what']}",
+                "part": fault["stream"],
+                "why": fault["what"],
                 "do": fault["do"],
             }
             key = f"fault:{row.name}:{fault['stream']}:{now:%Y-%m}"

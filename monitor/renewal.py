@@ -34,6 +34,8 @@ def run(app: App, now: datetime) -> None:
             row = session.get(PlatformRow, station.name)
             if row is None or (row.examined_at is not None and now - row.examined_at < LOOK_EVERY):
                 continue
+            if row.retry_at is not None and row.retry_at > now:
+                continue  # shut out: each call would prolong it (platform facts, 5.1)
         look(app, station, now)
         renew_if_due(app, station, now)
 

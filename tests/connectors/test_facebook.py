@@ -171,6 +171,24 @@ def test_a_late_comment_on_a_post_far_below_the_front_is_heard_by_the_sweep(hous
     assert [mention.external_id for mention in new] == [late.id]
 
 
+def test_the_sweep_sees_a_hundred_posts_however_short_the_pages_are(house: House) -> None:
+    true = house.page.answer
+    old = house.world.say("facebook", Kind.OWN_POST, "An old film")
+    for number in range(45):
+        house.pass_time(hours=1)
+        house.world.say("facebook", Kind.OWN_POST, f"Post {number}")
+    house.page.answer = lambda request: true(  # type: ignore[method-assign]
+        replace(request, query={**request.query, "limit": ["7"]}) if "/feed" in request.path else request
+    )
+    house.listen()
+    house.pass_time(minutes=11)
+    late = house.world.say("facebook", Kind.COMMENT, "Only now I saw this", author=SAM, parent=old)
+
+    new = house.listen()
+
+    assert late.id in {mention.external_id for mention in new}
+
+
 def test_with_an_interval_of_the_operators_own_every_stream_is_asked_at_every_poll(house: House) -> None:
     house.listen(poll_every=timedelta(seconds=1))
     house.pass_time(seconds=1)
@@ -834,3 +852,13 @@ def test_an_allowance_that_is_used_up_costs_no_call(house: House) -> None:
         house.connect().fetch(None, replace(house.allowance(), left={"calls": 0}))
     assert caught.value.spent == {"calls": 0}
     assert house.server.log == []
+
+
+def test_the_doctor_asks_nothing_more_when_facebook_shuts_us_out(house: House) -> None:
+    house.server.trouble("reply", times=99, reply=Reply(400, error(80001)))
+    connector = house.connect()
+
+    findings = connector.examine(house.allowance())
+
+    assert [finding.level for finding in findings] == [Level.BAD]
+    assert connector._graph.calls == 1

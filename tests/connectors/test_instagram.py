@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,7 +22,7 @@ from connectors.errors import (
 from connectors.instagram import InstagramConnector, Settings, connect, refresh
 from connectors.model import Allowance, Author, Batch, Grant, Kind, Level, Mention
 from connectors.standins.instagram import InstagramStandIn
-from connectors.standins.server import Reply, Server
+from connectors.standins.server import Reply, Request, Server
 from connectors.standins.world import World
 from connectors.testing import check_connector, check_platform
 
@@ -204,6 +204,42 @@ def test_tags_are_followed_over_pages_that_name_no_next(house: House) -> None:
     house.listen()
 
     assert said <= set(house.heard)
+
+
+def test_lists_that_give_cursors_but_no_next_page_are_read_to_their_end(house: House) -> None:
+    said = set()
+    for number in range(40):
+        house.pass_time(minutes=30)
+        said.add(house.world.say("instagram", Kind.OWN_POST, f"Film {number}").id)
+    own = house.world.say("instagram", Kind.OWN_POST, "What do you think?")
+    for number in range(120):
+        house.pass_time(seconds=20)
+        said.add(house.world.say("instagram", Kind.COMMENT, f"Answer {number}", author=SAM, parent=own).id)
+    true = house.account.answer
+
+    def curt(request: Request) -> Reply:
+        """Pages of seven at most, and never a next one."""
+        short = {"limit": ["7"]} if request.path.endswith(("/media", "/comments")) else {}
+        reply = true(replace(request, query={**request.query, **short}))
+        without_next(reply.body)
+        return reply
+
+    house.account.answer = curt  # type: ignore[method-assign]
+
+    house.listen()
+
+    assert said <= set(house.heard)
+
+
+def without_next(node: object) -> None:
+    """Take ``next`` out of every paging object."""
+    if isinstance(node, dict):
+        node.pop("next", None)
+        for inner in node.values():
+            without_next(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            without_next(inner)
 
 
 def test_a_quiet_poll_costs_two_calls_and_hands_over_nothing_again(house: House) -> None:
@@ -429,3 +465,13 @@ def test_no_token_and_no_secret_stands_in_an_address_of_a_poll(house: House) -> 
         assert TOKEN not in request.raw_query
         assert SECRET not in request.raw_query
         assert len(request.one("appsecret_proof") or "") == 64
+
+
+def test_the_doctor_asks_nothing_more_when_instagram_shuts_us_out(house: House) -> None:
+    house.server.trouble("reply", times=99, reply=Reply(400, error(80002)))
+    connector = house.connect()
+
+    findings = connector.examine(house.allowance())
+
+    assert [finding.level for finding in findings] == [Level.BAD]
+    assert connector._graph.calls == 1

@@ -62,6 +62,43 @@ def test_a_refused_token_is_told_to_the_operator_at_once_in_plain_words(make_hou
     assert "Make a new one in the developer console." in letter.text
 
 
+def test_an_outage_soon_after_the_token_was_mended_is_told_too(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.fail("x", CredentialsRejected("X does not accept the token."))
+    house.fast_forward(minutes=3)
+    house.fail("x", None)
+    house.fast_forward(minutes=1)
+    house.fail("x", Unreachable("X could not be reached."))
+
+    house.fast_forward(minutes=50)
+
+    told = [letter.text for letter in house.inbox("operator")]
+    assert len(told) == 2
+    assert "X could not be reached." in told[1]
+
+
+def test_a_missing_permission_after_a_refused_token_is_told_at_once_as_another_fault(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.fail("x", CredentialsRejected("X does not accept the token."))
+    house.fast_forward(minutes=3)
+    house.fail("x", CredentialsRejected("X says that a permission is missing."))
+
+    house.fast_forward(minutes=30)
+
+    told = [letter.text for letter in house.inbox("operator")]
+    assert len(told) == 2
+    assert "a permission is missing" in told[1]
+
+
+def test_a_block_of_a_day_is_told_at_its_first_refusal(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.fail("x", CredentialsRejected("X has blocked our calls.", retry_at=house.now + timedelta(hours=24)))
+
+    house.fast_forward(minutes=2)
+
+    assert len(house.inbox("operator")) == 1
+
+
 def test_one_deaf_platform_does_not_stop_the_others(make_house: MakeHouse) -> None:
     house = make_house()
     house.fail("x", CredentialsRejected("X does not accept the token."))
