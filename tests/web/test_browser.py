@@ -26,7 +26,7 @@ CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 if not Path(CHROMIUM).exists():
     pytest.skip("NO BROWSER: chromium is not installed, so the browser tests are skipped", allow_module_level=True)
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright  # noqa: E402
 
 pytestmark = [
     pytest.mark.browser,
@@ -85,6 +85,18 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+OPEN: list[BrowserContext] = []
+COMPLAINTS: list[str] = []
+"""What browsers wrote to their consoles during a test."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_on_the_console() -> Iterator[None]:
+    COMPLAINTS.clear()
+    yield
+    assert COMPLAINTS == []
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[PagesHouse]:
     house = PagesHouse(tmp_path, bind="127.0.0.1:0")
@@ -93,6 +105,8 @@ def site(tmp_path: Path) -> Iterator[PagesHouse]:
     object.__setattr__(house.app.settings.web, "public_url", address)
     house.app.links.public_url = address
     yield house
+    while OPEN:
+        OPEN.pop().close()  # before the server goes, for open pages look again by themselves
     pages.close()
     house.close()
 
@@ -116,11 +130,12 @@ def filled(house: PagesHouse) -> PagesHouse:
 
 def phone(chromium: Browser, **more: Any) -> Page:
     """A phone that fails the test when a page writes an error to its console."""
-    page = chromium.new_context(viewport=PHONE, **more).new_page()  # type: ignore[arg-type]
+    OPEN.append(chromium.new_context(viewport=PHONE, **more))  # type: ignore[arg-type]
+    page = OPEN[-1].new_page()
     page.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
-    page.on("pageerror", lambda error: pytest.fail(f"an error on the page: {error}"))
-    page.on("console", lambda m: pytest.fail(f"on the console: {m.text}") if _is_our_fault(m) else None)
+    page.on("pageerror", lambda error: COMPLAINTS.append(f"{page.url}: {error}"))
+    page.on("console", lambda m: COMPLAINTS.append(f"{page.url}: {m.text}") if _is_our_fault(m) else None)
     return page
 
 
