@@ -19,20 +19,32 @@ from monitor.notices.writer import Writer, present
 from monitor.outbox import ROLE_WORDS
 from monitor.store.tables import IncidentRow, MentionRow
 
+_PARTS = {"own": "our own posts", "search": "posts found by our names"}
+_ALL_DEAF = (
+    "Until it is mended, nothing from there can alert you. Please look at that channel yourself now and then. "
+    "The other channels are heard as usual unless it says otherwise below."
+)
+_PART_DEAF = (
+    "The rest of the channel is heard as usual. Until it is mended, nothing from this part can alert you: please look "
+    "at it yourself now and then."
+)
+
 
 def deaf(writer: Writer) -> Notice:
     platform = say_platform(writer.word("platform", "a platform"))
-    since = writer.moment("since")
+    since, part = writer.moment("since"), writer.word("part")
+    moment = f"since {say_ago(since, writer.house.now, writer.house.zone)}" if since else ""
     what_to_do = writer.word("do", "Run `earshot doctor`; it says what is wrong and what to do.")
     facts = [Fact("What is wrong", writer.word("why", "it does not answer")), Fact("What to do", what_to_do)]
     if writer.facts.get("to_ceo") and "operator" in writer.house.people:
         facts.append(Fact("Who mends it", f"{writer.name_of('operator')} was told before"))
     return Notice(
-        headline=f"Earshot cannot hear {platform}",
+        headline=f"Earshot cannot hear a part of {platform}" if part else f"Earshot cannot hear {platform}",
         severity=writer.severity,
-        where=platform,
-        moment=f"since {say_ago(since, writer.house.now, writer.house.zone)}" if since else "",
+        where=f"{platform}: {_PARTS.get(part, part)}" if part else platform,
+        moment=f"noticed at {writer.when('since')}" if part and since else moment,
         tag="NOT HEARD",
+        summary=_PART_DEAF if part else _ALL_DEAF,
         facts=tuple(facts),
         coverage=writer.coverage(),
         reader="You are told because not hearing is not the same as quiet.",

@@ -215,6 +215,20 @@ MAILS = {
         },
         row={"severity": 0},
     ),
+    "deaf_part": Mail(
+        "deaf",
+        MailKind.DEAF,
+        to=OPERATOR,
+        scene=nothing,
+        facts={
+            "platform": "youtube",
+            "part": "videos by others",
+            "since": NOW.isoformat(),
+            "why": "Search rests until 25 November 08:00 UTC: its allowance is used up.",
+            "do": "Nothing is broken; comments and our own videos are heard as usual.",
+        },
+        row={"severity": 0},
+    ),
     "heard_again": Mail(
         "heard_again",
         MailKind.DEAF,

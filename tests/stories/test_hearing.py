@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from alerts.model import MailKind, Severity
 from connectors.errors import CredentialsRejected, RateLimited, Unreachable
-from connectors.model import Coverage
+from connectors.model import Coverage, Fault
 from monitor import hearing
 from monitor.model import Category
 from monitor.store.tables import DeafRow, PlatformRow
@@ -97,6 +97,20 @@ def test_a_block_of_a_day_is_told_at_its_first_refusal(make_house: MakeHouse) ->
     house.fast_forward(minutes=2)
 
     assert len(house.inbox("operator")) == 1
+
+
+def test_of_a_part_that_is_not_heard_no_more_is_said_than_is_true(make_house: MakeHouse) -> None:
+    house = make_house()
+    fault = Fault("videos by others", "Search rests until tomorrow.", "Nothing is broken.")
+    house.cover("x", Coverage(house.now, faults=(fault,)))
+
+    house.fast_forward(minutes=3)
+
+    letter = house.inbox("operator")[0]
+    assert letter.subject == "NOT HEARD: Earshot cannot hear a part of X"
+    assert "X: videos by others" in letter.text
+    assert "The rest of the channel is heard as usual." in letter.text
+    assert "nothing from there" not in letter.text
 
 
 def test_one_deaf_platform_does_not_stop_the_others(make_house: MakeHouse) -> None:
