@@ -54,6 +54,7 @@ def teach(flask: Flask) -> None:
         defang=defang,
         safe_url=safe_url,
         stamp=datetime.fromisoformat,
+        parted=lambda text, sign: text.partition(sign),
     )
     flask.jinja_env.globals.update(
         house_name=lambda: house_of().app.settings.organisation.name,
