@@ -97,9 +97,9 @@ def read_json(platform: str, status: int, body: bytes, headers: Mapping[str, str
                 f"{platform} answered with status {status} and no data ({kind}).", code=f"http-{status}"
             ) from None
         raise UnexpectedReply(
-            f"{platform} answered with something that is not JSON ({type(error).__name__}).",
+            f"{platform} began an answer that Earshot cannot read to its end.",
             code=f"http-{status}",
-            shape=f"{shape_of(body)} {kind}",
+            shape=f"{type(error).__name__}: {shape_of(body)} {kind}",
         ) from None
 
 

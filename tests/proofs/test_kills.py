@@ -6,9 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
 from datetime import timedelta
-from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -22,6 +20,7 @@ from town import (
     Unsteady,
     eventually,
     heard_marks,
+    incidents_told,
     mark_of,
     now,
     raw_settings,
@@ -37,15 +36,17 @@ from monitor.store.tables import AlertRow, MentionRow
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(3000 if LONG else 240)]
 
-KILLS, MENTIONS = (300, 2000) if LONG else (12, 120)
+RUNS = {"sqlite": (300, 2000), "postgresql": (300, 2000)} if LONG else {"sqlite": (12, 120), "postgresql": (5, 50)}
+"""By database: kills, and mentions that flow meanwhile."""
 A_MOMENT = 2.0
 """Seconds around a letter's arrival in which a kill may have cut off its mark: the sender's own ways, on a busy
 machine."""
 
 
-@pytest.mark.parametrize("url", ["sqlite", "postgresql"] if LONG else ["sqlite"], indirect=True)
+@pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
 def test_no_kill_loses_or_doubles_anything(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mail = Unsteady(0.3)
+    kills, mentions = RUNS["sqlite" if url.startswith("sqlite") else "postgresql"]
     with Town(mail) as town:
         chain = {"again": "12h", "chair": "20h"}
         raw = raw_settings(
@@ -58,7 +59,7 @@ def test_no_kill_loses_or_doubles_anything(url: str, tmp_path: Path, capsys: pyt
             begun = earshot.call("takeover", "begin", "--reason", "A proof.")
             assert begun.returncode == 0, begun.stderr
             began = time.monotonic()
-            _live_through_kills(earshot, town)
+            _live_through_kills(earshot, town, kills, mentions)
             eventually(lambda: not _unheard(database, town.said), 120, "every mention to be heard", pause=0.5)
             eventually(lambda: not _owed_as_time_passes(database), 120, "every alert to leave", pause=1)
             code, _ = earshot.end()
@@ -74,16 +75,16 @@ def test_no_kill_loses_or_doubles_anything(url: str, tmp_path: Path, capsys: pyt
             _check_store(database)
 
 
-def _live_through_kills(earshot: Earshot, town: Town) -> None:
+def _live_through_kills(earshot: Earshot, town: Town, kills: int, mentions: int) -> None:
     """Mentions flow evenly while the daemon is killed and started again, at random moments of its life."""
     rng = random.Random(41)
     over = threading.Event()
-    talk = threading.Thread(target=_talk, args=(town, over), daemon=True)
+    talk = threading.Thread(target=_talk, args=(town, mentions, kills * 2.6 / mentions, over), daemon=True)
     talk.start()
-    while len(earshot.kills) < KILLS:
+    while len(earshot.kills) < kills:
         _wait_a_while(rng, town.mailbox)
         earshot.kill()
-        if len(earshot.kills) == KILLS:
+        if len(earshot.kills) == kills:
             over.set()
         earshot.start()
     talk.join(60)
@@ -100,12 +101,11 @@ def _wait_a_while(rng: random.Random, mail: Mailbox) -> None:
         time.sleep(rng.uniform(0, 0.03))
 
 
-def _talk(town: Town, over: threading.Event) -> None:
+def _talk(town: Town, mentions: int, pause: float, over: threading.Event) -> None:
     """Chatter, disclosures that somebody must be told, and posts of our own that break the takeover. What is left
     when the kills are over is said at once."""
     rng = random.Random(43)
-    pause = KILLS * 2.6 / MENTIONS
-    for _ in range(MENTIONS):
+    for _ in range(mentions):
         over.wait(pause * rng.uniform(0, 2))
         platform = rng.choice(PLATFORMS)
         dice = rng.random()
@@ -148,23 +148,12 @@ def _check_alerts(database: Database, said: list[Said], mail: Unsteady) -> None:
     identities = {row.id: next((key for key in letters if key.startswith(f"<{row.id}@")), None) for row in single}
     assert [row.template for row in single if identities[row.id] is None] == [], "marked as sent, but never sent"
     assert len(letters) == len(single), "one alert, one Message-ID"
-    told = _incidents_told(letters.values())
+    told = incidents_told(letters.values())
     silent = [s.mark for s in said if s.grave and rows[s.mark].incident_id not in told]
     assert silent == [], "alerts were lost"
     breaches = {row.facts.get("mention") for row in alerts if row.template == "breach"}
     ours = [s for s in said if s.post.kind.value == "own_post"]
     assert [s.mark for s in ours if rows[s.mark].id not in breaches] == [], "breaches were lost"
-
-
-def _incidents_told(letters: Iterable[EmailMessage]) -> set[str]:
-    """The incidents that the letters name: in the header, and in the text of a round-up."""
-    found: set[str] = set()
-    for message in letters:
-        found.add(str(message["X-Earshot-Incident"]))
-        part = message.get_body(("plain",))
-        body = part.get_content() if part is not None else ""
-        found.update(word.strip("[]") for word in body.split() if word.startswith("[") and word.endswith("]"))
-    return found
 
 
 def _copies(mail: Unsteady, earshot: Earshot) -> Counter[str]:

@@ -16,9 +16,10 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -562,6 +563,17 @@ def count_mentions(database: Database) -> int:
     """How many mentions the store holds."""
     with database.read() as session:
         return session.scalar(select(func.count()).select_from(MentionRow)) or 0
+
+
+def incidents_told(letters: Iterable[EmailMessage]) -> set[str]:
+    """The incidents that the letters name: in the header, and in the text of a round-up."""
+    found: set[str] = set()
+    for message in letters:
+        found.add(str(message["X-Earshot-Incident"]))
+        part = message.get_body(("plain",))
+        body = part.get_content() if part is not None else ""
+        found.update(word.strip("[]") for word in body.split() if word.startswith("[") and word.endswith("]"))
+    return found
 
 
 # ── mail that fails ─────────────────────────────────────────────────────────────────────────────────
