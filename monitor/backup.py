@@ -20,16 +20,28 @@ from sqlalchemy import Connection, Table, create_engine, delete, event, insert, 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from monitor import forgetting, journal
+from monitor import audit, forgetting, journal
 from monitor.app import App
 from monitor.clock import Clock, utc_now
 from monitor.daemon import sole_instance
 from monitor.settings import Settings
 from monitor.store import migrate, search
 from monitor.store.database import Database
-from monitor.store.tables import Base, ErasureRow, LinkUseRow, MentionRow, PlatformRow, TipLinkRow, ToolTokenRow
+from monitor.store.tables import (
+    Base,
+    ErasureRow,
+    LinkUseRow,
+    MentionRow,
+    PlatformRow,
+    ProgressRow,
+    TipLinkRow,
+    ToolTokenRow,
+)
 
 CHUNK = 1_000
+LOOP = "backup"
+"""Under this name the time of the newest backup is remembered."""
+
 LEFT_OUT = frozenset({"platform_grant", "lease", "web_session", "sign_in_request"})
 """Sealed tokens are useless without the install key and dangerous with it; a lease belongs to a running process; and
 nobody who has signed out since may be signed in again."""
@@ -68,7 +80,24 @@ def write(app: App, out: Path) -> str:
     if fine != "ok":
         raise NotABackup(f"The backup came out damaged ({fine}); nothing was replaced.")
     os.replace(part, out)
+    app.database.in_transaction(lambda session: _remember(session, app))
     return f"Backed up {rows} rows to {out} ({out.stat().st_size // 1024} kB). Keep it encrypted and elsewhere."
+
+
+def _remember(session: Session, app: App) -> None:
+    now = app.clock()
+    row = session.get(ProgressRow, LOOP)
+    if row is None:
+        session.add(ProgressRow(loop=LOOP, at=now))
+    else:
+        row.at = now
+    audit.record(session, actor="operator", action="backup written", now=now)
+
+
+def last_made(session: Session) -> datetime | None:
+    """When the newest backup was written, or None."""
+    row = session.get(ProgressRow, LOOP)
+    return row.at if row is not None else None
 
 
 def restore(settings: Settings, source: Path, *, clock: Clock = utc_now) -> str:

@@ -15,7 +15,7 @@ from alerts import mailer, phone
 from alerts.model import DeliveryFailed
 from connectors.errors import ConnectorError, Unreachable
 from connectors.model import Allowance, Finding, Level
-from monitor import digest, forgetting, hearing, ledger
+from monitor import backup, digest, forgetting, hearing, ledger
 from monitor.app import App, rules_folder
 from monitor.clock import say_duration, say_moment
 from monitor.poll import Station, examine
@@ -24,6 +24,7 @@ from monitor.store.tables import PlatformRow
 from monitor.workers import DeadlineExceeded, WorkFailed
 
 MARKS = {Level.GOOD: "ok   ", Level.NOTE: "note ", Level.BAD: "FAULT"}
+BACKUP_EVERY = timedelta(days=7)
 WAL_FIXED = (3, 51, 3)
 """SQLite's first version without the write-ahead-log fault (reliability notes, 0.9)."""
 
@@ -103,6 +104,10 @@ def _database(app: App, now: datetime) -> Iterator[Finding]:
         yield Finding(Level.GOOD, f"PostgreSQL {version} answers.")
     with app.database.read() as session:
         late = forgetting.overdue(session, now)
+        backed_up = backup.last_made(session)
+    if backed_up is None or now - backed_up > BACKUP_EVERY:
+        when = f"The newest backup is {say_duration(now - backed_up)} old." if backed_up else "There is no backup yet."
+        yield Finding(Level.NOTE, when, "Let cron run `earshot db backup FILE` every night.")
     if late:
         yield Finding(
             Level.BAD,

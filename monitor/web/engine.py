@@ -15,9 +15,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from monitor import audit, digest, subjects
+from monitor import audit, backup, digest, subjects
 from monitor.actions import NotAllowed, own_words
-from monitor.clock import say_duration
+from monitor.clock import say_ago, say_duration
 from monitor.forgetting import say as say_forgotten
 from monitor.hearing import coverage_lines
 from monitor.store.tables import AlertRow, AuditRow, ErasureRow, MentionRow, PlatformRow, QuarantineRow, ReportRow
@@ -69,7 +69,7 @@ def engine() -> BaseResponse:
             stuck=stuck,
             quarantined=quarantined,
             notes=digest.setup_notes(house.app, house.now),
-            facts=_facts(house),
+            facts={**_facts(house), "Newest backup": _backup(house)},
         )
     )
 
@@ -80,6 +80,12 @@ def _plan(house: House, name: str) -> tuple[str, str]:
         return "not in use", ""
     plan = station.plan()
     return plan.lag or say_duration(plan.calm), plan.cost
+
+
+def _backup(house: House) -> str:
+    with house.app.database.read() as session:
+        made_at = backup.last_made(session)
+    return say_ago(made_at, house.now, house.app.settings.zone) if made_at is not None else "none yet"
 
 
 def _facts(house: House) -> dict[str, str]:
