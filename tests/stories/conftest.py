@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from postgres import LONG, PostgreSQL
+from sqlalchemy import event
 
 from monitor.logs import Blank, Lines
+from monitor.store import migrate
+from monitor.store.database import Database
 from monitor.testing import House, a_house
 
 MakeHouse = Callable[..., House]
@@ -59,15 +63,27 @@ def postgresql() -> Iterator[PostgreSQL]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with all tables, to be copied: migrating takes longer than most stories."""
+    path = tmp_path_factory.mktemp("furnished") / "earshot.db"
+    database = Database(f"sqlite:///{path}")
+    migrate.upgrade(database)
+    database.close()
+    return path
+
+
 @pytest.fixture
-def store(request: pytest.FixtureRequest) -> Callable[[Path], dict[str, str]]:
+def store(request: pytest.FixtureRequest, furnished: Path) -> Callable[[Path], dict[str, str]]:
     """Makes the ``[store]`` table of a house."""
     kind = request.param
     server: PostgreSQL | None = request.getfixturevalue("postgresql") if kind == "postgresql" else None
 
     def table(folder: Path) -> dict[str, str]:
-        url = server.fresh() if server is not None else f"sqlite:///{folder / 'earshot.db'}"
-        return {"url": url, "state_dir": str(folder)}
+        if server is not None:
+            return {"url": server.fresh(), "state_dir": str(folder)}
+        shutil.copyfile(furnished, folder / "earshot.db")
+        return {"url": f"sqlite:///{folder / 'earshot.db'}", "state_dir": str(folder)}
 
     return table
 
@@ -82,6 +98,9 @@ def make_house(tmp_path: Path, store: Callable[[Path], dict[str, str]]) -> Itera
         folder.mkdir()
         house = a_house(folder, *platforms, **{"store": store(folder), **tables})
         made.append(house)
+        if house.app.database.is_sqlite:  # nobody pulls this plug
+            event.listen(house.app.database.engine, "connect", lambda c, _: c.execute("PRAGMA synchronous=OFF"))
+            house.app.database.engine.dispose()
         house.tick()
         house.fast_forward(minutes=2)
         house.mailer.letters.clear()
