@@ -103,8 +103,7 @@ def last_made(session: Session) -> datetime | None:
 def restore(settings: Settings, source: Path, *, clock: Clock = utc_now) -> str:
     """Replace the present database by the backup. Raises ``NotABackup`` and ``monitor.daemon.AnotherInstance``."""
     made_at = _read_stamp(source)
-    with sole_instance(settings.state_dir):
-        app = App(settings, clock=clock)
+    with sole_instance(settings.state_dir), contextlib.closing(App(settings, clock=clock)) as app:
         now = app.clock()
         later = _later_losses(app)
         with _beside(app) as database:
@@ -114,7 +113,6 @@ def restore(settings: Settings, source: Path, *, clock: Clock = utc_now) -> str:
         forgotten = forgetting.forget(app, now)
         app.database.in_transaction(search.purge)
         app.database.compact()
-        app.close()
     return (
         f"Restored the backup of {made_at:%Y-%m-%d %H:%M} UTC. {counts} entries that were erased, deleted or forgotten "
         f"since then did not come back. {forgetting.say(forgotten)} "
