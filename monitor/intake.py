@@ -213,6 +213,8 @@ class Intake:
         else:
             row.version += 1
             row.edited_at = mention.edited_at or now
+            if history_before is None and row.text_key:
+                row.history = False  # old as it is, its new words are said now
             row.status = "live"
             taken.edited += 1
         self._fill(row, mention, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 from makers import a_mention, an_assessment
 from sqlalchemy import select
@@ -13,11 +14,12 @@ from connectors.errors import CredentialsRejected, RateLimited, Unreachable
 from connectors.model import Coverage, Fault
 from monitor import hearing
 from monitor.model import Category
-from monitor.store.tables import DeafRow, PlatformRow
-from monitor.testing import House
+from monitor.store.tables import DeafRow, MentionRow, PlatformRow
+from monitor.testing import House, a_house
 
 MakeHouse = Callable[..., House]
 ALERT = an_assessment(Severity.ALERT, Category.COMPLAINT)
+DISCLOSURE = an_assessment(Severity.CRISIS, Category.SAFEGUARDING)
 
 
 def _coverage(house: House) -> dict[str, tuple[bool, str]]:
@@ -257,3 +259,19 @@ def test_a_token_that_ends_is_announced_four_times(make_house: MakeHouse) -> Non
 
     told = [letter for letter in house.inbox("operator") if "token" in letter.text.lower()]
     assert len(told) == 4
+
+
+def test_history_is_taken_in_quietly_but_grave_words_edited_into_it_later_are_told(tmp_path: Path) -> None:
+    house = a_house(tmp_path)
+    old = house.say(a_mention("long ago"), DISCLOSURE, after=timedelta(days=-1))
+    harmless = house.say(a_mention("thank you"), after=timedelta(days=-1))
+    house.fast_forward(minutes=5)
+    assert [letter.kind for letter in house.inbox("ceo")] == [MailKind.REPORT]
+
+    house.edit(harmless, "he touched her", DISCLOSURE)
+    house.fast_forward(minutes=2)
+
+    assert [letter.kind for letter in house.inbox("ceo")] == [MailKind.REPORT, MailKind.ALERT]
+    with house.app.database.read() as session:
+        rows = {row.external_id: row.history for row in session.scalars(select(MentionRow))}
+    assert rows == {old.external_id: True, harmless.external_id: False}
