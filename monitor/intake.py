@@ -255,14 +255,14 @@ class Intake:
             QuarantineRow(
                 platform=mention.platform,
                 external_id=mention.external_id,
-                url=mention.url,
+                url=row.url,
                 at=now,
                 error=entry.error,
                 shape=f"{len(mention.text or '')} characters",
                 until=now + timedelta(days=30),
             )
         )
-        self.desk.owe_unscored(session, mention.platform, mention.external_id, mention.url, entry.error, now)
+        self.desk.owe_unscored(session, mention.platform, mention.external_id, row.url, entry.error, now)
 
     def _weigh(
         self,
@@ -367,7 +367,8 @@ class Intake:
 
 def _can_be_kept(mention: Mention) -> bool:
     """A platform's ids are short; one that is not would stop everything that came with it at the database."""
-    if len(mention.external_id) <= 255 and clean_text(mention.external_id) == mention.external_id:
+    ids = (mention.external_id, mention.parent or "", mention.thread or "")
+    if len(mention.external_id) <= 255 and all(clean_text(number) == number for number in ids):
         return True
     log.error("a mention has an id that cannot be kept", extra={"platform": mention.platform})
     return False

@@ -171,12 +171,14 @@ def test_words_of_hostile_form_are_stored_and_stop_nothing(make_house: MakeHouse
     author = Author(name="Nul\x00l \ud800", handle="h" * 5_000, id="9" * 900, followers=10**30)
     house.say(a_mention("a complaint", author=author, lang="x" * 99, likes=10**40, thread="t" * 900), ALERT)
     house.say(a_mention("lost", external_id="i" * 999), ALERT)
+    house.say(a_mention("lost too", external_id="p", parent="nul\x00l"), ALERT)
+    house.say(a_mention("poison", external_id="u", url="https://x.example/\x00\ud800"), None)
     house.say(a_mention("a second complaint", platform="facebook"), ALERT)
 
     house.fast_forward(minutes=1)
 
     with house.app.database.read() as session:
-        assert len(session.scalars(select(MentionRow)).all()) == 2
+        assert len(session.scalars(select(MentionRow)).all()) == 3
     assert house.inbox("ceo")
 
 
