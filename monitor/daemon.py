@@ -28,8 +28,10 @@ from sqlalchemy.orm import Session
 
 from monitor import hearing, takeovers
 from monitor.app import App
+from monitor.clock_jump import Jumps, put_back, steady
 from monitor.distress import Distress
 from monitor.store.tables import LeaseRow, ProgressRow
+from monitor.workers import Interrupted, Workers
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +45,8 @@ SENDERS = 4
 STUCK_AFTER = timedelta(seconds=60)
 """A loop without progress for this long is restarted once; then the process ends for systemd to start anew."""
 
-DRAIN = 8.0
-"""Seconds that SIGTERM leaves for what is under way (bar: the whole end within 10 s)."""
+DRAIN = 5.0
+"""Seconds that SIGTERM leaves for what is under way, before it is broken off (bar: the whole end within 10 s)."""
 
 LEASE = timedelta(seconds=30)
 LONGEST_REST = 300.0
@@ -83,6 +85,7 @@ class Lease:
     app: App
     holder: str = field(default_factory=lambda: f"process {os.getpid()} on {socket.gethostname()}")
     fence: int = 0
+    _good_until: float = 0.0
 
     def take(self) -> None:
         """Take or renew the lease. Raises ``AnotherInstance`` when somebody else holds it."""
@@ -101,7 +104,14 @@ class Lease:
             row.holder, row.until = self.holder, now + LEASE
             return row.fence
 
+        begun = steady()
         self.fence = self.app.database.in_transaction(work)
+        self._good_until = begun + LEASE.total_seconds()
+
+    def is_good(self) -> bool:
+        """Whether the lease was renewed within its time. A process that was stopped for longer must first ask
+        whether another took over, and neither polls nor sends before."""
+        return steady() < self._good_until
 
     def give_back(self) -> None:
         """Let go, so that a successor need not wait."""
@@ -130,8 +140,12 @@ class Lease:
 class Daemon:
     """The running house. ``run`` returns the exit code."""
 
-    def __init__(self, app: App, *, on_tick: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, app: App, *, on_tick: Callable[[], None] | None = None, stuck_after: timedelta = STUCK_AFTER
+    ) -> None:
         self.app = app
+        self._stuck_after = stuck_after.total_seconds()
+        self._jumps = Jumps(app.clock())
         self.lease = Lease(app)
         self._on_tick = on_tick
         self._stop = threading.Event()
@@ -144,6 +158,7 @@ class Daemon:
         self._pollers = ThreadPoolExecutor(max_workers=max(1, len(app.stations)), thread_name_prefix="poll")
         self._senders = ThreadPoolExecutor(max_workers=SENDERS, thread_name_prefix="send")
         self._scheduler: BackgroundScheduler | None = None
+        self._feeder: threading.Thread | None = None
         self._jobs: list[Housekeeping] = []
         self._exit = 0
 
@@ -163,25 +178,31 @@ class Daemon:
             signal.signal(number, lambda *_: self.stop())
         self.prepare()
         self._start_ticking()
-        sender = threading.Thread(target=self._feed_senders, name="alerts", daemon=True)
-        sender.start()
         _notify("READY=1")
         log.info("listening", extra={"platforms": sorted(self.app.stations)})
-        restarted = False
-        while not self._stop.wait(1.0):
+        self._watch_over()
+        self._end()
+        return self._exit
+
+    def _watch_over(self) -> None:
+        """Look at the loops' progress from outside until the end: a loop that stands still is started anew once."""
+        looked, started_anew = time.monotonic(), 0.0
+        while not self._stop.wait(min(1.0, self._stuck_after / 4)):
+            now = time.monotonic()
+            if now - looked > self._stuck_after / 2:
+                self._progress = dict.fromkeys(self._progress, now)  # we all stood still: the machine was stopped
+            looked = now
             stuck = self._stuck()
             if not stuck:
                 _notify("WATCHDOG=1")
                 continue
-            if restarted:
+            if started_anew and now - started_anew < 5 * self._stuck_after:
                 log.critical("loops make no progress; ending for a new start", extra={"loops": stuck})
                 self._exit = 1
-                break
+                return
             log.error("loops make no progress; the ticker is started anew", extra={"loops": stuck})
-            restarted = True
+            started_anew = now
             self._start_ticking()
-        self._end()
-        return self._exit
 
     def stop(self) -> None:
         """Ask the daemon to end; safe to call from a signal handler or another thread."""
@@ -195,17 +216,27 @@ class Daemon:
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None
-        until = time.monotonic() + DRAIN
-        under_way = [*self._polls.values(), *self._sending]
-        while under_way and time.monotonic() < until:
-            under_way = [future for future in under_way if not future.done()]
-            time.sleep(0.05)
+        workers = self.app.runner if isinstance(self.app.runner, Workers) else None
+        if workers is not None:
+            workers.leave()
+        if self._under_way_after(DRAIN) and workers is not None:
+            workers.close()
+            self._under_way_after(1.0)
         self._pollers.shutdown(wait=False, cancel_futures=True)
         self._senders.shutdown(wait=False, cancel_futures=True)
         with contextlib.suppress(Exception):
             self.lease.give_back()
         self.app.close()
         log.info("ended")
+
+    def _under_way_after(self, seconds: float) -> bool:
+        """Whether polls or deliveries are still under way after at most so long."""
+        until = time.monotonic() + seconds
+        while under_way := [f for f in (*self._polls.values(), *self._sending) if not f.done()]:
+            if time.monotonic() > until:
+                break
+            time.sleep(0.05)
+        return bool(under_way)
 
     # ── ticking ─────────────────────────────────────────────────────────────────────────────────
 
@@ -214,7 +245,10 @@ class Daemon:
             with contextlib.suppress(Exception):
                 self._scheduler.shutdown(wait=False)
         now = time.monotonic()
-        self._progress = {"poll": now, "watch": now}
+        self._progress = {"poll": now, "watch": now, "alerts": now}
+        if self._feeder is None or not self._feeder.is_alive():
+            self._feeder = threading.Thread(target=self._feed_senders, name="alerts", daemon=True)
+            self._feeder.start()
         executors = {name: TickPool(1) for name in ("poll", "watch")}
         scheduler = BackgroundScheduler(executors=executors, timezone="UTC")
         for name, seconds, work in (
@@ -256,9 +290,12 @@ class Daemon:
 
     def _stuck(self) -> list[str]:
         now = time.monotonic()
-        return [name for name, at in self._progress.items() if now - at > STUCK_AFTER.total_seconds()]
+        return [name for name, at in self._progress.items() if now - at > self._stuck_after]
 
     def _poll_tick(self) -> None:
+        self._mind_the_clock()
+        if not self.lease.is_good():
+            return
         for name in self.app.poller.due(self.app.clock()):
             running = self._polls.get(name)
             if self._resting.get(name, (0, 0.0))[1] > time.monotonic():
@@ -266,10 +303,21 @@ class Daemon:
             if (running is None or running.done()) and name in self.app.stations and not self._stop.is_set():
                 self._polls[name] = self._pollers.submit(self._poll, name)
 
+    def _mind_the_clock(self) -> None:
+        now = self.app.clock()
+        jump = self._jumps.since(now)
+        if not jump:
+            return
+        log.warning("the clock was set", extra={"seconds": round(jump.total_seconds())})
+        if jump < timedelta():
+            self.app.database.in_transaction(lambda s: put_back(s, -jump, now))
+
     def _poll(self, name: str) -> None:
         try:
             self.app.poller.poll(self.app.stations[name], on_taken=self._wake.set)
             self._resting.pop(name, None)
+        except Interrupted:
+            log.info("a poll was broken off", extra={"platform": name})
         except Exception as error:  # bulkhead: a tick
             log.exception("a poll broke down", extra={"platform": name})
             # whatever broke, it is asked again in growing gaps: each try may cost something at the platform
@@ -313,14 +361,18 @@ class Daemon:
     def _feed_senders(self) -> None:
         """Wake at every taking-in, at the latest after ``ALERT_TICK``; hand out one delivery per free sender."""
         while not self._stop.is_set():
+            self._progress["alerts"] = time.monotonic()
             self._wake.wait(ALERT_TICK)
             self._wake.clear()
             self._sending = {future for future in self._sending if not future.done()}
             with contextlib.suppress(RuntimeError):  # the pool was shut down under us
-                while len(self._sending) < SENDERS and not self._stop.is_set() and self._anything_due():
+                while len(self._sending) < SENDERS and self._may_send() and self._anything_due():
                     self._sending.add(self._senders.submit(self._send_all))
                     if len(self._sending) > 1:
                         break
+
+    def _may_send(self) -> bool:
+        return not self._stop.is_set() and self.lease.is_good()
 
     def _anything_due(self) -> bool:
         try:
@@ -332,8 +384,10 @@ class Daemon:
 
     def _send_all(self) -> None:
         try:
-            while not self._stop.is_set() and self.app.dispatcher.deliver_next():
+            while self._may_send() and self.app.dispatcher.deliver_next():
                 pass
+        except Interrupted:
+            log.info("a delivery was broken off")
         except Exception:  # bulkhead: a channel
             log.exception("a sender broke down")
             time.sleep(1)

@@ -25,7 +25,7 @@ from monitor.outbox import CHAIN, ROLE_WORDS, Desk, note
 from monitor.poll import Runner
 from monitor.store.database import Database
 from monitor.store.tables import AlertRow, IncidentRow, MentionRow, PersonRow
-from monitor.workers import DeadlineExceeded, WorkFailed
+from monitor.workers import DeadlineExceeded, Interrupted, WorkFailed
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,8 @@ class Dispatcher:
                 )
 
     def deliver_next(self) -> bool:
-        """Deliver the worst overdue alert; False when nothing is due. Never raises for a delivery that failed."""
+        """Deliver the worst overdue alert; False when nothing is due. Never raises for a delivery that failed;
+        ``Interrupted`` for one that the end of the house broke off."""
         claimed = self.database.in_transaction(self._claim)
         if claimed is None:
             return False
@@ -116,6 +117,8 @@ class Dispatcher:
             self._send(alert_id)
         except DeliveryFailed as failure:
             return failure
+        except Interrupted:
+            raise  # it stays claimed, and whoever starts next sends it at once
         except Exception as error:  # bulkhead: a channel
             log.exception("an alert could not be delivered", extra={"alert": alert_id[:12]})
             return DeliveryFailed(f"delivery broke down ({type(error).__name__})")

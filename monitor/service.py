@@ -42,7 +42,7 @@ def run(settings: Settings, *, on_ready: Callable[[App, Daemon], None] | None = 
 
 def add_housekeeping(app: App, daemon: Daemon) -> None:
     """Everything that is done now and then, each in a thread of its own."""
-    from monitor import digest, forgetting, ping, preflight, recheck, renewal, trends
+    from monitor import digest, forgetting, preflight, recheck, renewal, trends
 
     def each(work: Callable[[App, datetime], Any]) -> Callable[[datetime], None]:
         return lambda now: work(app, now) and None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -37,6 +38,10 @@ class WorkFailed(Exception):
     """The work broke down for a reason that no class foresees. Names the error's class and the place, no text."""
 
 
+class Interrupted(Exception):
+    """The house is being closed: the work was broken off, and nobody knows how far it came."""
+
+
 class Workers:
     """Runs functions in killable processes. Functions, arguments and results must be picklable."""
 
@@ -44,25 +49,44 @@ class Workers:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["monitor.workers", *preload])
         self._lock = threading.Lock()
+        self._alive: set[int] = set()
+        self._closing = threading.Event()
+
+    def leave(self) -> None:
+        """From now on a worker that ends without an answer was ended from outside, with us."""
+        self._closing.set()
+
+    def close(self) -> None:
+        """Break off what is still under way: its callers meet ``Interrupted``."""
+        self._closing.set()
+        for number in tuple(self._alive):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
 
     def run(self, deadline: timedelta, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What ``work`` returns or raises (our own error classes only).
 
-        Raises ``DeadlineExceeded`` after ``deadline``, and ``WorkFailed`` for everything unforeseen.
+        Raises ``DeadlineExceeded`` after ``deadline``, ``Interrupted`` while the house is being closed, and
+        ``WorkFailed`` for everything unforeseen.
         """
         ours, theirs = self._context.Pipe(duplex=False)
         process = self._context.Process(target=_serve, args=(theirs, work, args, kwargs), daemon=True)
         with self._lock, _without_main():  # starting touches the fork server's shared state
             process.start()
         theirs.close()
+        number = int(process.pid or 0)
+        self._alive.add(number)
         try:
             if not ours.poll(deadline.total_seconds()):
                 raise DeadlineExceeded(f"not done within {deadline.total_seconds():.0f} seconds")
             answer = ours.recv()
         except EOFError:
+            if self._closing.wait(0.2):
+                raise Interrupted from None
             raise WorkFailed("the worker process ended without an answer") from None
         finally:
             ours.close()
+            self._alive.discard(number)
             process.join(0.2)
             if process.is_alive():
                 process.kill()

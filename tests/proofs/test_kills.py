@@ -36,7 +36,7 @@ from monitor.store.tables import AlertRow, MentionRow
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(3000 if LONG else 240)]
 
-RUNS = {"sqlite": (300, 2000), "postgresql": (300, 2000)} if LONG else {"sqlite": (12, 120), "postgresql": (5, 50)}
+RUNS = {"sqlite": (300, 2000), "postgresql": (300, 2000)} if LONG else {"sqlite": (10, 100), "postgresql": (4, 40)}
 """By database: kills, and mentions that flow meanwhile."""
 A_MOMENT = 2.0
 """Seconds around a letter's arrival in which a kill may have cut off its mark: the sender's own ways, on a busy
