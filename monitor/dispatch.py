@@ -179,8 +179,12 @@ class Dispatcher:
             select(AlertRow.retry_at).where(*mine, AlertRow.claimed.is_(True), _is_open(), AlertRow.retry_at > now)
         ).all()
         moments = sorted([*(at for at in left if at is not None), *(until - LEASE for until in under_way)])
-        if len(moments) < (GRAVE_SINGLES if due.severity >= int(Severity.CRISIS) else SINGLES):
-            return None
+        room = (GRAVE_SINGLES if due.severity >= int(Severity.CRISIS) else SINGLES) - len(moments)
+        if room > 0:
+            waiting = session.scalar(
+                select(func.count()).where(*self._bundled_with(due), _is_open(), AlertRow.retry_at <= now)
+            )
+            return None if (waiting or 0) <= room else now  # else the first few would leave and the rest wait
         if not _is_storm(session, now):
             return max(now, moments[-1] + SOON)
         until = moments[-1] + ROUNDUP_EVERY
@@ -190,14 +194,7 @@ class Dispatcher:
 
     def _bundle(self, session: Session, due: AlertRow, now: datetime, until: datetime) -> AlertRow | None:
         """Put everything that waits for this person into one round-up, or let it wait for the next one."""
-        mine = [
-            AlertRow.address == due.address,
-            AlertRow.role == due.role,
-            AlertRow.channel == "mail",
-            AlertRow.bundle == "",
-            AlertRow.claimed.is_(False),
-            AlertRow.template.in_(BUNDLED),
-        ]
+        mine = self._bundled_with(due)
         if until > now:
             session.execute(update(AlertRow).where(_is_open(), *mine, AlertRow.retry_at <= now).values(retry_at=until))
             return None
@@ -218,6 +215,17 @@ class Dispatcher:
         for row in rows:
             row.bundle = roundup_id
         return session.get_one(AlertRow, roundup_id)
+
+    def _bundled_with(self, due: AlertRow) -> tuple[ColumnElement[bool], ...]:
+        """What would leave in one round-up with ``due``."""
+        return (
+            AlertRow.address == due.address,
+            AlertRow.role == due.role,
+            AlertRow.channel == "mail",
+            AlertRow.bundle == "",
+            AlertRow.claimed.is_(False),
+            AlertRow.template.in_(BUNDLED),
+        )
 
     # ── send ────────────────────────────────────────────────────────────────────────────────────
 

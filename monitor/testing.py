@@ -111,7 +111,7 @@ class Bench:
 class House:
     """The whole path on a real store, with everything outside scripted."""
 
-    def __init__(self, settings: Settings, platforms: Iterable[str]) -> None:
+    def __init__(self, settings: Settings, platforms: Iterable[str], *, scorer: Any = None) -> None:
         self.now = START
         self.mailer = MemoryMailer()
         self.rung: list[tuple[str, str]] = []
@@ -132,7 +132,7 @@ class House:
             clock=lambda: self.now,
             runner=Bench(self),
             stations=stations,
-            scorer=self.scorer,  # type: ignore[arg-type]
+            scorer=scorer or self.scorer,  # type: ignore[arg-type]
         )
         migrate.upgrade(self.app.database)
         self.app.poller.prepare(self.app.stations)

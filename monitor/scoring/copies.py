@@ -57,7 +57,9 @@ def is_copy(mark: str, known: str) -> bool:
         return False
     if one[0] == other[0]:
         return True
-    return min(one[1], other[1]) >= _ENOUGH and _likeness(one[2], other[2]) >= _ALIKE
+    if min(one[1], other[1]) < _ENOUGH or not _may_be_alike(one[3], other[3]):
+        return False
+    return _likeness(one[2], other[2]) >= _ALIKE
 
 
 def _mark_of(plain: str, key: bytes) -> str:
@@ -84,7 +86,7 @@ def _scrambled(number: int, seed: int) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _parts(mark: str) -> tuple[bytes, int, tuple[int, ...]] | None:
+def _parts(mark: str) -> tuple[bytes, int, tuple[int, ...], frozenset[int]] | None:
     try:
         packed = base64.urlsafe_b64decode(mark + "=" * (-len(mark) % 4))
     except (ValueError, binascii.Error):
@@ -92,7 +94,13 @@ def _parts(mark: str) -> tuple[bytes, int, tuple[int, ...]] | None:
     if len(packed) < 12 or len(packed) % 2:
         return None
     count, *sample = struct.unpack(f">{len(packed) // 2 - 4}H", packed[8:])
-    return packed[:8], count, tuple(sample)
+    return packed[:8], count, tuple(sample), frozenset(sample)
+
+
+def _may_be_alike(one: frozenset[int], other: frozenset[int]) -> bool:
+    """A bound on ``_likeness`` that costs a twentieth of it: in a storm most pairs have nothing in common."""
+    common = len(one & other)
+    return common >= _ALIKE * min(_SAMPLE, len(one) + len(other) - common)
 
 
 def _likeness(one: tuple[int, ...], other: tuple[int, ...]) -> float:
