@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from alerts.model import Severity
-from connectors.model import Mention
+from connectors.model import Kind, Mention
 from monitor.model import Assessment, Category, Incident, IncidentState
 from monitor.scoring.copies import is_copy
 
@@ -44,7 +44,14 @@ def gravest(categories: Iterable[Category]) -> Category | None:
 
 
 def thread_key(mention: Mention) -> str:
-    """Names the conversation that a mention stands in, across platforms."""
+    """Names the conversation that a mention stands in, across platforms.
+
+    Under a post of ours each comment begins a conversation of its own, with its replies: a disclosure there is about
+    another person than the one above it, and must not be absorbed into it.
+    """
+    if mention.kind is Kind.COMMENT:
+        begins = mention.parent is None or mention.parent == mention.thread
+        return f"{mention.platform}:{mention.external_id if begins else mention.parent}"
     return f"{mention.platform}:{mention.thread or mention.external_id}"
 
 

@@ -52,6 +52,15 @@ class Learnt:
 _WORD = re.compile(r"[^\W\d_]{2,}(?:'[^\W\d_]+)*")
 
 
+_UNREADABLE = Signal(
+    "unreadable.mention",
+    "Somebody names us in a post that we may not read. Open it there: only its link is known.",
+    clause="4.16",
+    weight=float(Severity.ALERT),
+)
+"""LinkedIn tells of a mention whose post it then refuses: an alert with the link only (platform facts, 4.2)."""
+
+
 class Scorer:
     """Judges mentions for one organisation. Pure: the same mention gives the same assessment at any time."""
 
@@ -131,6 +140,8 @@ class Scorer:
     def read_rules(self, mention: Mention) -> RuleResult:
         """What the rules alone find in ``mention``, with counter-evidence and reach weighed in."""
         own = mention.kind is Kind.OWN_POST
+        if mention.text is None and mention.kind is Kind.MENTION:
+            return RuleResult(Severity.ALERT, Severity.ALERT, signals=(_UNREADABLE,), judged=False)
         if not mention.text:
             return RuleResult(judged=own or mention.text is not None)
         text = readable(mention.text)
