@@ -194,6 +194,9 @@ def test_many_distinct_incidents_at_once_are_all_told_in_at_most_twelve_mails(ma
             THREAT if number % 2 else CRISIS,
             after=timedelta(seconds=8 * number),
         )
+        for other in range(22):  # everybody talks at once
+            chatter = a_mention(f"chatter {number} {other}", external_id=f"o{number}-{other}")
+            house.say(chatter, after=timedelta(seconds=8 * number))
     house.fast_forward(minutes=10)
     in_ten_minutes = len(house.inbox("ceo"))
     house.fast_forward(minutes=4)
