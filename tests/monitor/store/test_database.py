@@ -273,3 +273,14 @@ def test_a_server_that_is_away_is_said_without_its_password() -> None:
     assert "did not answer" in str(caught.value)
     assert "s3cretword" not in str(caught.value)
     database.engine.dispose()
+
+
+def test_the_newest_version_is_the_one_that_alembic_would_name() -> None:
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(migrate._config())
+
+    known, head = migrate._revisions()
+
+    assert head == script.get_current_head()
+    assert known == {revision.revision for revision in script.walk_revisions()}
