@@ -73,11 +73,11 @@ class Takeover:
         return self.is_active and self.ends_at is not None
 
 
-def propose(current: Takeover, *, incident: str, reason: str, now: datetime) -> Takeover | None:
+def propose(current: Takeover, *, incident: str, reason: str, now: datetime, by: str = ITSELF) -> Takeover | None:
     """A proposal, or None when there is nothing to propose: one is open already, or takeover has begun."""
     if current.state is not State.NORMAL:
         return None
-    return Takeover(State.PROPOSED, now, ITSELF, reason, incident=incident)
+    return Takeover(State.PROPOSED, now, by, reason, incident=incident)
 
 
 def begin(

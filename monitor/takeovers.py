@@ -83,12 +83,12 @@ def is_breach(takeover: Takeover, mention: Mention) -> bool:
 # ── the verbs ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def propose(session: Session, incident: Incident, now: datetime) -> bool:
-    """Note that the machine proposes takeover because of ``incident``; the alert's mail carries the offer."""
-    reason = f"Incident {incident.id} is a crisis."
-    return _record(
-        session, Verb.PROPOSE, machine.propose(current(session), incident=incident.id, reason=reason, now=now), now
-    )
+def propose(session: Session, incident_id: str, now: datetime, *, by: str = machine.ITSELF, reason: str = "") -> bool:
+    """Note that takeover is proposed because of an incident, by the machine (whose alert mails carry the offer) or by a
+    person. False when one is proposed already or takeover has begun."""
+    why = reason or f"Incident {incident_id} is a crisis."
+    after = machine.propose(current(session), incident=incident_id, reason=why, now=now, by=by)
+    return _record(session, Verb.PROPOSE, after, now)
 
 
 def begin(
@@ -178,7 +178,7 @@ def consider(session: Session, desk: Desk, incident: Incident, now: datetime, *,
     """
     if incident.severity is not Severity.CRISIS or incident.history or incident.drill:
         return
-    propose(session, incident, now)
+    propose(session, incident.id, now)
     if not desk.begins_by_itself or is_active(session):
         return
     if is_own and incident.category is Category.ACCOUNT_COMPROMISE:

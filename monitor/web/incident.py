@@ -265,6 +265,7 @@ def propose(incident_id: str) -> BaseResponse:
             session, "takeover_proposed", MailKind.TAKEOVER, head or desk.head(session), now,
             key=f"{row.id}:{who.mark}", severity=Severity.CRISIS, facts=facts,
         )  # fmt: skip
+        takeovers.propose(session, row.id, now, by=str(who.actor), reason=reason)
         note(session, row.id, now, str(who.actor), f"Proposed takeover: {reason}")
 
     return _change(incident_id, work)

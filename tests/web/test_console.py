@@ -166,7 +166,7 @@ def test_staff_propose_a_takeover_and_the_ceo_is_told(house: PagesHouse) -> None
         ("ceo", "Sol Perry (staff): It spreads fast")
     ]
     with house.app.database.read() as session:
-        assert takeovers.current(session).state is State.NORMAL
+        assert takeovers.current(session).state is State.PROPOSED
 
 
 def test_handing_to_the_chair_tells_the_chair(house: PagesHouse) -> None:
