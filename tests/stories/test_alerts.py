@@ -319,3 +319,20 @@ def test_not_a_problem_closes_an_alert_but_only_quietens_a_safeguarding_one(make
     assert quiet == "quiet"
     assert len(house.inbox("ceo")) == 2
     assert len(house.inbox("chair")) == 1
+
+
+def test_a_mail_that_may_have_arrived_never_comes_again_inside_a_round_up(make_house: MakeHouse) -> None:
+    house = make_house()
+    dice = random.Random(9)
+    house.mailer.fail_next(*[DeliveryFailed("the line broke", unclear=True) for _ in range(4)])
+    for number in range(40):
+        words = " ".join("".join(dice.choices("abcdefghilmnoprstu", k=6)) for _ in range(12))
+        house.say(a_mention(words, external_id=f"d{number}", thread=f"t{number}"), CRISIS)
+    house.fast_forward(minutes=10)
+
+    with house.app.database.read() as session:
+        tried = session.scalars(select(AlertRow).where(AlertRow.unclear.is_(True))).all()
+    assert tried
+    assert [row.id for row in tried if row.bundle] == []
+    for row in tried:
+        assert len({mail.message_id for mail in house.inbox("ceo") if row.id in mail.message_id}) == 1
