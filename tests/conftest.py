@@ -2,13 +2,49 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+from collections.abc import Iterator
 
 import pytest
+
+from monitor.logs import Blank, Lines
+
+CANARIES = ("Sam Example", "sam_example", "person_1", "canary-", "quokkafeather", "page-token", "linkedin-token")
+"""Strangers, their words and secrets of the tests' world: none may ever stand in a log line."""
 
 
 class SocketClosed(RuntimeError):
     """A test that is not marked ``real`` tried to use the network."""
+
+
+class _Canary(logging.Handler):
+    """Reads every line that our loggers would write, in the form in which it is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(Lines(Blank(())))
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = self.format(record)
+        self.found += [f"{canary!r} in {line}" for canary in CANARIES if canary in line]
+
+
+@pytest.fixture(scope="session")
+def _canary() -> _Canary:
+    canary = _Canary()
+    for name in ("monitor", "connectors", "alerts"):
+        logging.getLogger(name).addHandler(canary)
+    return canary
+
+
+@pytest.fixture(autouse=True)
+def _no_stranger_in_the_logs(_canary: _Canary) -> Iterator[None]:
+    """No secret, handle or post text in any log line of the whole test run (issue bar)."""
+    _canary.found.clear()
+    yield
+    assert _canary.found == []
 
 
 @pytest.fixture(autouse=True)
