@@ -80,7 +80,7 @@ class Dispatcher:
             result = session.execute(
                 update(AlertRow)
                 .where(_is_open(), AlertRow.claimed.is_(True))
-                .values(claimed=False, retry_at=self.clock())
+                .values(claimed=False, retry_at=self.clock(), unclear=True)
             )
             self._readdress(session)
             return int(result.rowcount)  # type: ignore[attr-defined]
@@ -153,10 +153,11 @@ class Dispatcher:
             ).first()
             if due is None:
                 return None
+            due.unclear = due.unclear or due.claimed  # its sender was never heard of again
             if (
                 due.template in BUNDLED
                 and due.channel == "mail"
-                and due.attempts == 0
+                and not due.unclear
                 and (due.role, due.address) not in busy
             ):
                 until = self._hold_until(session, due, now)
@@ -217,7 +218,8 @@ class Dispatcher:
         return session.get_one(AlertRow, roundup_id)
 
     def _bundled_with(self, due: AlertRow) -> tuple[ColumnElement[bool], ...]:
-        """What would leave in one round-up with ``due``."""
+        """What would leave in one round-up with ``due``. What may have arrived already does not: a copy is known as
+        one only by its Message-ID."""
         return (
             AlertRow.address == due.address,
             AlertRow.role == due.role,

@@ -17,7 +17,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
@@ -125,6 +125,7 @@ class Inline:
 def _serve(answers: Connection, work: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_the_house, daemon=True).start()
     with contextlib.suppress(BrokenPipeError):
         try:
             answers.send(("done", work(*args, **kwargs)))
@@ -132,6 +133,14 @@ def _serve(answers: Connection, work: Callable[..., Any], args: tuple[Any, ...],
             answers.send(("raised", error))
         except Exception as error:
             answers.send(("broke", _place(error)))
+
+
+def _end_with_the_house() -> None:
+    """Nobody waits for the answer once the daemon is dead: its successor asks, and sends, anew."""
+    house = multiprocessing.parent_process()
+    if house is not None:
+        wait([house.sentinel])
+        os._exit(1)
 
 
 def _place(error: BaseException) -> str:
