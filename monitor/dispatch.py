@@ -227,7 +227,6 @@ class Dispatcher:
             AlertRow.bundle == "",
             AlertRow.claimed.is_(False),
             AlertRow.template.in_(BUNDLED),
-            AlertRow.attempts == 0,  # one that was tried may have arrived: it comes again only under its own Message-ID
         )
 
     # ── send ────────────────────────────────────────────────────────────────────────────────────
