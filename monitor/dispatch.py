@@ -226,6 +226,7 @@ class Dispatcher:
             AlertRow.channel == "mail",
             AlertRow.bundle == "",
             AlertRow.claimed.is_(False),
+            AlertRow.unclear.is_(False),
             AlertRow.template.in_(BUNDLED),
         )
 
