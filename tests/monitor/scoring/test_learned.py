@@ -6,7 +6,6 @@ import logging
 import shutil
 import subprocess
 import sys
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -154,10 +153,8 @@ def test_a_disclosure_is_read_as_graver_than_praise(which: str) -> None:
 def test_probabilities_are_probabilities_however_hostile_the_post(which: str) -> None:
     reader = a_reader(which)
     for text in HOSTILE:
-        began = time.process_time()
         (reading,) = reader.read([a_mention(text)], NAMES)
 
-        assert time.process_time() - began < 1.0
         assert sum(reading.levels) == pytest.approx(1.0)
         assert all(0.0 <= p <= 1.0 for p in (*reading.levels, *reading.categories.values()))
         assert set(reading.categories) == set(Category)
