@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from connectors import graph_again as again
 from connectors.errors import ConnectorError, SetupRejected, UnexpectedReply, shape_of
-from connectors.graph_place import Task
-from connectors.graph_refusals import Refused
-from connectors.graph_rounds import Client, Each, Entry, Rounds, Stream, Talk
-from connectors.graph_values import UNREADABLE, author, epoch, figure, identity, link, moment, onward, rows, words
+from connectors.graph import again
+from connectors.graph.place import Task
+from connectors.graph.refusals import Refused
+from connectors.graph.rounds import Client, Each, Entry, Rounds, Stream, Talk
+from connectors.graph.values import UNREADABLE, author, epoch, figure, identity, link, moment, onward, rows, words
 from connectors.model import (
     Allowance,
     Batch,
@@ -34,7 +34,7 @@ from connectors.model import (
 )
 
 if TYPE_CHECKING:
-    from connectors.graph import Graph
+    from connectors.graph.client import Graph
 
 NAME = "facebook"
 SITE = "https://www.facebook.com"
@@ -465,7 +465,7 @@ def plan(settings: Settings, organisation: Organisation) -> PollPlan:
 
 def connect(settings: Settings, organisation: Organisation) -> FacebookConnector:
     """A connector with a client of its own."""
-    from connectors.graph import Graph  # only the process that polls loads the library
+    from connectors.graph.client import Graph  # only the process that polls loads the library
 
     graph = Graph(
         "Facebook",
@@ -477,4 +477,4 @@ def connect(settings: Settings, organisation: Organisation) -> FacebookConnector
     return FacebookConnector(graph, settings)
 
 
-PLATFORM = Platform(NAME, Settings, connect, plan, never_shows=NEVER_SHOWS, preload=("connectors.graph",))
+PLATFORM = Platform(NAME, Settings, connect, plan, never_shows=NEVER_SHOWS, preload=("connectors.graph.client",))

@@ -13,13 +13,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from connectors import graph_again as again
 from connectors.errors import ConnectorError, SetupRejected, UnexpectedReply, shape_of
 from connectors.facebook import check_graph_settings
-from connectors.graph_place import Task
-from connectors.graph_refusals import Refused
-from connectors.graph_rounds import Client, Each, Entry, Rounds, Stream, Talk
-from connectors.graph_values import author, epoch, figure, identity, link, moment, onward, rows, words
+from connectors.graph import again
+from connectors.graph.place import Task
+from connectors.graph.refusals import Refused
+from connectors.graph.rounds import Client, Each, Entry, Rounds, Stream, Talk
+from connectors.graph.values import author, epoch, figure, identity, link, moment, onward, rows, words
 from connectors.model import (
     Allowance,
     Batch,
@@ -35,7 +35,7 @@ from connectors.model import (
 )
 
 if TYPE_CHECKING:
-    from connectors.graph import Graph
+    from connectors.graph.client import Graph
 
 NAME = "instagram"
 SITE = "https://www.instagram.com"
@@ -410,7 +410,7 @@ def refresh(settings: Settings, grant: Grant) -> Grant:
 
 
 def _client(settings: Settings, token: str) -> Graph:
-    from connectors.graph import Graph  # only the process that polls loads the library
+    from connectors.graph.client import Graph  # only the process that polls loads the library
 
     return Graph(
         "Instagram",
@@ -429,5 +429,5 @@ PLATFORM = Platform(
     refresh=refresh,
     token_setting="token",  # noqa: S106 - the name of a setting
     never_shows=NEVER_SHOWS,
-    preload=("connectors.graph",),
+    preload=("connectors.graph.client",),
 )

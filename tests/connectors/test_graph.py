@@ -23,10 +23,10 @@ from connectors.errors import (
     UnexpectedReply,
     Unreachable,
 )
-from connectors.graph import Graph, GraphRefused, proof
-from connectors.graph_place import MAX_COUNTS, MAX_SEEN, Place, Task, Trouble, mark_of
-from connectors.graph_refusals import Reason, Refused, judge
-from connectors.graph_values import author, figure, identity, link, moment, name, onward
+from connectors.graph.client import Graph, GraphRefused, proof
+from connectors.graph.place import MAX_COUNTS, MAX_SEEN, Place, Task, Trouble, mark_of
+from connectors.graph.refusals import Reason, Refused, judge
+from connectors.graph.values import author, figure, identity, link, moment, name, onward
 from connectors.model import Author, Kind, Mention
 
 NOW = datetime(2026, 11, 24, 14, 2, tzinfo=UTC)

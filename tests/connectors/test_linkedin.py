@@ -23,8 +23,8 @@ from connectors.errors import (
     Unreachable,
 )
 from connectors.linkedin import PLATFORM, LinkedInConnector, Settings
-from connectors.linkedin_line import next_start
-from connectors.linkedin_nouns import plain_text
+from connectors.linkedin.line import next_start
+from connectors.linkedin.nouns import plain_text
 from connectors.model import Allowance, Author, Batch, Grant, Kind, Level, Mention
 from connectors.standins.linkedin import LinkedInStandIn, Token
 from connectors.standins.server import Reply, Server

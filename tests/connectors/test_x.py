@@ -28,8 +28,8 @@ from connectors.standins.world import Post, World
 from connectors.standins.x import XStandIn, snowflake
 from connectors.testing import check_connector, check_platform
 from connectors.x import PLATFORM, Settings, XConnector, budget_of, connect, search_query
-from connectors.x_poll import reserve_of
-from connectors.x_posts import read_post
+from connectors.x.poll import reserve_of
+from connectors.x.posts import read_post
 
 pytestmark = pytest.mark.real
 

@@ -28,11 +28,11 @@ from connectors.standins.world import Post, World
 from connectors.standins.youtube import YouTubeStandIn
 from connectors.testing import MAX_CURSOR, check_connector, check_platform
 from connectors.youtube import PLATFORM, Settings, plan
-from connectors.youtube_hearing import YouTubeConnector
-from connectors.youtube_line import Meter, strip_html
-from connectors.youtube_names import comment_terms, search_query
-from connectors.youtube_place import Known, State
-from connectors.youtube_posts import read_comment, read_thread, read_video
+from connectors.youtube.hearing import YouTubeConnector
+from connectors.youtube.line import Meter, strip_html
+from connectors.youtube.names import comment_terms, search_query
+from connectors.youtube.place import Known, State
+from connectors.youtube.posts import read_comment, read_thread, read_video
 
 pytestmark = pytest.mark.real
 

@@ -109,7 +109,7 @@ def test_a_platform_that_goes_wrong_is_told_and_comes_back_by_itself(
 @pytest.mark.parametrize(("how", "one"), [("hang", "x"), ("drip", "facebook")])
 def test_a_line_that_keeps_us_waiting_is_cut_and_the_others_go_on(how: str, one: str, tmp_path: Path) -> None:
     platforms = PLATFORMS if LONG else (one,)
-    workers = Workers(["monitor.asking", "connectors.graph", "tweepy", "connectors.youtube_hearing"])
+    workers = Workers(["monitor.asking", "connectors.graph.client", "tweepy", "connectors.youtube.hearing"])
     house = QuickHouse(tmp_path, runner=workers, alerts={"deaf_after": DEAF_AFTER}, service={"poll_deadline": "2s"})
     try:
         house.pass_time(timedelta(seconds=30), lambda: False, timedelta(minutes=2))

@@ -22,9 +22,9 @@ from connectors.errors import (
     UnexpectedReply,
     shape_of,
 )
-from connectors.graph_place import Place, Task, Trouble, id_part, mark_of, mark_of_broken
-from connectors.graph_refusals import Reason, Refused
-from connectors.graph_values import UNREADABLE, epoch, onward, rows
+from connectors.graph.place import Place, Task, Trouble, id_part, mark_of, mark_of_broken
+from connectors.graph.refusals import Reason, Refused
+from connectors.graph.values import UNREADABLE, epoch, onward, rows
 from connectors.model import Allowance, Batch, Coverage, Fault, Kind, Mention
 
 CALLS = 8

@@ -8,8 +8,8 @@ from typing import Any
 
 from connectors.model import Allowance, Batch, Mention
 from connectors.youtube import Settings
-from connectors.youtube_line import Api, Meter, batches, by_id
-from connectors.youtube_posts import checked_id, dicts, read_comment, read_thread, read_video, readable, text_of
+from connectors.youtube.line import Api, Meter, batches, by_id
+from connectors.youtube.posts import checked_id, dicts, read_comment, read_thread, read_video, readable, text_of
 
 
 class Recheck:

@@ -17,7 +17,7 @@ from connectors.errors import (
     Unreachable,
     shape_of,
 )
-from connectors.linkedin_nouns import encoded, table_of, whole_number
+from connectors.linkedin.nouns import encoded, table_of, whole_number
 
 if TYPE_CHECKING:
     import requests

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from connectors.linkedin_nouns import length_ms, moment_of, ms_of, urn_of
+from connectors.linkedin.nouns import length_ms, moment_of, ms_of, urn_of
 
 WATCHED = 20
 """Own posts whose comments are read as a cross-check (platform facts, 5.2)."""

@@ -34,10 +34,10 @@ from connectors.model import (
     PollPlan,
     secret,
 )
-from connectors.x_line import Answer, Line, Purse, is_wide
-from connectors.x_place import SMALLEST, Place
-from connectors.x_poll import FIELDS, HANDLE, LEAST, MONEY, NEVER_SHOWS, Poll, look_up, reserve_of
-from connectors.x_posts import (
+from connectors.x.line import Answer, Line, Purse, is_wide
+from connectors.x.place import SMALLEST, Place
+from connectors.x.poll import FIELDS, HANDLE, LEAST, MONEY, NEVER_SHOWS, Poll, look_up, reserve_of
+from connectors.x.posts import (
     ID,
     NAME,
     POST,

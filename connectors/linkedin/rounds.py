@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from connectors.errors import ConnectorError, CredentialsRejected, RateLimited, SetupRejected
-from connectors.linkedin_eye import Eye, Take
-from connectors.linkedin_line import (
+from connectors.linkedin.eye import Eye, Take
+from connectors.linkedin.line import (
     COMMENTS,
     MISSED,
     NOTIFICATIONS,
@@ -26,7 +26,7 @@ from connectors.linkedin_line import (
     notifications_query,
     own_posts_query,
 )
-from connectors.linkedin_nouns import (
+from connectors.linkedin.nouns import (
     DAMAGED,
     encoded,
     length_ms,
@@ -38,7 +38,7 @@ from connectors.linkedin_nouns import (
     thread_root,
     whole_number,
 )
-from connectors.linkedin_place import Place
+from connectors.linkedin.place import Place
 from connectors.model import Allowance, Batch, Coverage, Fault, Kind, Mention
 
 if TYPE_CHECKING:

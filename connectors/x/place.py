@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 
-from connectors.x_posts import ID, whole
+from connectors.x.posts import ID, whole
 
 SMALLEST = {"mentions": 5, "search": 10, "own": 5}
 """The least ``max_results`` of each endpoint (platform facts, 1.1). Also the order in which they are read."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, field, replace
 from typing import Any
 
-from connectors.youtube_posts import BROKEN
+from connectors.youtube.posts import BROKEN
 
 MAX_THREADS = 2_000
 MAX_UPLOADS = 400

@@ -21,7 +21,7 @@ import requests
 
 from connectors import http
 from connectors.errors import CredentialsRejected, UnexpectedReply, shape_of
-from connectors.graph_refusals import Refused, judge
+from connectors.graph.refusals import Refused, judge
 
 _USAGE = ("x-app-usage", "x-page-usage", "x-ad-account-usage")
 _BUSINESS_USAGE = "x-business-use-case-usage"

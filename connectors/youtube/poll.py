@@ -17,7 +17,7 @@ from connectors.errors import (
 )
 from connectors.model import Allowance, Batch, Coverage, Fault, Kind, Mention, Organisation
 from connectors.youtube import NEVER_SHOWS, SEARCHES, UNITS, Settings, search_interval
-from connectors.youtube_line import (
+from connectors.youtube.line import (
     CLOSED,
     IDS,
     MISSING,
@@ -30,9 +30,9 @@ from connectors.youtube_line import (
     next_day,
     raw_ids,
 )
-from connectors.youtube_names import comment_terms, names_of, names_us, search_query
-from connectors.youtube_place import Known, Place, State, Walk
-from connectors.youtube_posts import (
+from connectors.youtube.names import comment_terms, names_of, names_us, search_query
+from connectors.youtube.place import Known, Place, State, Walk
+from connectors.youtube.posts import (
     BROKEN,
     Hit,
     Thread,

@@ -68,7 +68,7 @@ class Settings:
 
 def connect(settings: Settings, organisation: Organisation) -> Connector:
     """A connector of its own: not to be shared."""
-    from connectors.youtube_hearing import YouTubeConnector  # only the process that polls loads the library
+    from connectors.youtube.hearing import YouTubeConnector  # only the process that polls loads the library
 
     return YouTubeConnector(settings, organisation)
 
@@ -98,4 +98,4 @@ def search_interval(daily: int) -> float:
     return 86_400 / max(1, daily) * 1.25
 
 
-PLATFORM = Platform(NAME, Settings, connect, plan, never_shows=NEVER_SHOWS, preload=("connectors.youtube_hearing",))
+PLATFORM = Platform(NAME, Settings, connect, plan, never_shows=NEVER_SHOWS, preload=("connectors.youtube.hearing",))

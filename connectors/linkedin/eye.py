@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from connectors.errors import CredentialsRejected, SetupRejected, shape_of
-from connectors.linkedin_line import COMMENTS, POSTS, Gone, Line, elements_of, is_whole
-from connectors.linkedin_nouns import (
+from connectors.linkedin.line import COMMENTS, POSTS, Gone, Line, elements_of, is_whole
+from connectors.linkedin.nouns import (
     COMMENT,
     DAMAGED,
     URN,
@@ -30,7 +30,7 @@ from connectors.linkedin_nouns import (
     urn_of,
     wording,
 )
-from connectors.linkedin_place import Place
+from connectors.linkedin.place import Place
 from connectors.model import Batch, Coverage, Kind, Mention
 
 

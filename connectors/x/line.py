@@ -18,7 +18,7 @@ from connectors.errors import (
     Unreachable,
     shape_of,
 )
-from connectors.x_posts import at, seconds, words
+from connectors.x.posts import at, seconds, words
 
 if TYPE_CHECKING:
     import requests

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from connectors.errors import ConnectorError, CredentialsRejected, UnexpectedReply, Unreachable, shape_of
-from connectors.linkedin_eye import Eye, Take
-from connectors.linkedin_line import (
+from connectors.linkedin.eye import Eye, Take
+from connectors.linkedin.line import (
     COMMENTS,
     NOTIFICATIONS,
     PER_FETCH,
@@ -26,9 +26,9 @@ from connectors.linkedin_line import (
     own_posts_query,
     sign_in,
 )
-from connectors.linkedin_nouns import DAMAGED, moment_of, ms_of, table_of, urn_of, when_of
-from connectors.linkedin_place import Place
-from connectors.linkedin_round import MEMORY, NEVER_SHOWS, Round, shares
+from connectors.linkedin.nouns import DAMAGED, moment_of, ms_of, table_of, urn_of, when_of
+from connectors.linkedin.place import Place
+from connectors.linkedin.rounds import MEMORY, NEVER_SHOWS, Round, shares
 from connectors.model import (
     Allowance,
     Batch,

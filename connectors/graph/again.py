@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.errors import ConnectorError, UnexpectedReply, Unreachable, shape_of
-from connectors.graph_refusals import Reason, Refused
-from connectors.graph_rounds import Client, version_fault
-from connectors.graph_values import UNREADABLE, moment, onward, rows
+from connectors.graph.refusals import Reason, Refused
+from connectors.graph.rounds import Client, version_fault
+from connectors.graph.values import UNREADABLE, moment, onward, rows
 from connectors.model import Allowance, Finding, Level, Mention
 
 AT_ONCE = 25

@@ -32,7 +32,7 @@ from connectors.errors import (
 from connectors.http import new_session, read_json, unreachable
 from connectors.model import Allowance, clean_text
 from connectors.youtube import SEARCHES, UNITS
-from connectors.youtube_posts import dicts
+from connectors.youtube.posts import dicts
 
 PACIFIC = ZoneInfo("America/Los_Angeles")
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from connectors.errors import ConnectorError, RateLimited, SetupRejected, UnexpectedReply, shape_of
 from connectors.model import Allowance, Batch, Coverage, Fault, Mention
-from connectors.x_line import Answer, Line, Purse, is_wide
-from connectors.x_place import SMALLEST, Place, Stream
-from connectors.x_posts import (
+from connectors.x.line import Answer, Line, Purse, is_wide
+from connectors.x.place import SMALLEST, Place, Stream
+from connectors.x.posts import (
     COUNT,
     POST,
     USER,

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 from connectors.errors import ConnectorError, Unreachable
 from connectors.model import Allowance, Batch, Finding, Level, Organisation
 from connectors.youtube import Settings
-from connectors.youtube_again import Recheck
-from connectors.youtube_line import Api, Meter, next_day
-from connectors.youtube_poll import Poll
-from connectors.youtube_posts import count_of, dicts, read_thread, readable
+from connectors.youtube.again import Recheck
+from connectors.youtube.line import Api, Meter, next_day
+from connectors.youtube.poll import Poll
+from connectors.youtube.posts import count_of, dicts, read_thread, readable
 
 
 class YouTubeConnector:
