@@ -18,6 +18,7 @@ from connectors.graph import again
 from connectors.graph.place import Task
 from connectors.graph.refusals import Refused
 from connectors.graph.rounds import Client, Each, Entry, Rounds, Stream, Talk
+from connectors.graph.settings import check
 from connectors.graph.values import UNREADABLE, author, epoch, figure, identity, link, moment, onward, rows, words
 from connectors.model import (
     Allowance,
@@ -110,18 +111,9 @@ class Settings:
     poll_every: timedelta | None = None
 
     def __post_init__(self) -> None:
-        check_graph_settings(self.base_url, self.graph_version)
+        check(self.base_url, self.graph_version)
         if not self.page_id.isalnum():
             raise ValueError("page_id: the number of the Page, as its settings on Facebook show it")
-
-
-def check_graph_settings(base_url: str, version: str) -> None:
-    """Raise ValueError in words for the operator where an address or version cannot be one."""
-    if not base_url.startswith(("https://", "http://")):
-        raise ValueError('base_url: an address such as "https://graph.facebook.com"')
-    whole, _, part = version.removeprefix("v").partition(".")
-    if not (whole.isdigit() and part.isdigit()):
-        raise ValueError('graph_version: a version such as "v26.0"')
 
 
 class FacebookConnector:

@@ -197,10 +197,10 @@ class Desk:
         return len(due)
 
     def owe_breach(self, session: Session, mention_id: int, platform: str, holder: str, now: datetime) -> None:
-        """Tell the holder, and the other of CEO and Chair, that our account posted during a takeover (policy 4.16)."""
+        """Tell the CEO, and the Chair where the Chair holds it, that our account posted in a takeover (policy 4.16)."""
         for role in ("ceo", "chair"):
             recipient = self.person(session, role)
-            if recipient is not None and (role == holder or role == "ceo"):
+            if recipient is not None and role in ("ceo", holder):
                 self.owe(
                     session,
                     "breach",
