@@ -17,7 +17,7 @@ from connectors.model import Kind, Mention
 from monitor import audit
 from monitor.model import Category, Incident, IncidentState
 from monitor.outbox import Desk, note
-from monitor.store.tables import IncidentAccountRow, IncidentRow, MentionRow, TakeoverRow
+from monitor.store.tables import AlertRow, IncidentAccountRow, IncidentRow, MentionRow, TakeoverRow
 
 ACCOUNTS, PLATFORMS = 3, 2
 """Distinct accounts and platforms from which a CRISIS may begin takeover by itself (settled questions, 5)."""
@@ -47,6 +47,14 @@ def history(session: Session, limit: int = 200) -> list[TakeoverRow]:
 def is_active(session: Session) -> bool:
     """Whether nobody but the holder may publish."""
     return current(session).is_active
+
+
+def begun_at(session: Session) -> datetime | None:
+    """When the newest takeover began, however far it has come since; None where there was none."""
+    row = session.scalar(
+        select(TakeoverRow).where(TakeoverRow.verb == Verb.BEGIN.value).order_by(TakeoverRow.id.desc()).limit(1)
+    )
+    return _read(row).since if row else None
 
 
 def alerted_since(session: Session, moment: datetime) -> bool:
@@ -144,14 +152,14 @@ def hand_over(session: Session, desk: Desk, *, by: str, to: str, now: datetime) 
     after = machine.hand_over(current(session), by=by, to=to)
     if not _record(session, Verb.HAND_OVER, after, now) or after is None:
         return False
-    _owe_leaders(session, desk, "takeover_begun", after, now, handed=True)
+    _owe_leaders(session, desk, "takeover_begun", after, now, handed=now.isoformat())
     return True
 
 
 def allow(session: Session, *, by: str, names: tuple[str, ...], platforms: tuple[str, ...], now: datetime) -> bool:
     """Let others post meanwhile, on some platforms. Raises ``alerts.takeover.Refused``."""
-    del by
-    return _record(session, Verb.ALLOW, machine.allow(current(session), names=names, platforms=platforms), now)
+    after = machine.allow(current(session), names=names, platforms=platforms)
+    return _record(session, Verb.ALLOW, after, now, by=by)
 
 
 def end(session: Session, desk: Desk, *, by: str, reason: str, now: datetime, on_hold: str = "") -> bool:
@@ -227,10 +235,22 @@ def _begin_unanswered(session: Session, desk: Desk, now: datetime) -> None:
         )
     )
     for row in unanswered:
-        if ended is not None and row.opened_at <= ended:
+        since = _told_as_crisis_at(session, row)
+        if since > now - UNANSWERED_FOR:
+            continue  # it was an ALERT before: the hour is counted from the first word that it is a CRISIS
+        if ended is not None and since <= ended:
             continue  # a takeover because of it was already ended: not again without news
         begin_by_itself(session, desk, row.id, "A crisis was not acknowledged for an hour.", now)
         return
+
+
+def _told_as_crisis_at(session: Session, row: IncidentRow) -> datetime:
+    told = session.scalar(
+        select(func.min(AlertRow.made_at)).where(
+            AlertRow.incident_id == row.id, AlertRow.severity == int(Severity.CRISIS)
+        )
+    )
+    return told or row.opened_at
 
 
 def _remind(session: Session, desk: Desk, takeover: Takeover, now: datetime) -> None:
@@ -285,7 +305,7 @@ def _owe_leaders(session: Session, desk: Desk, template: str, takeover: Takeover
     for role in ("ceo", "chair"):
         person = desk.person(session, role)
         if person is not None:
-            key = f"{_key(takeover)}:{takeover.holder}:{takeover.by}"
+            key = f"{_key(takeover)}:{takeover.holder}:{takeover.by}:{more.get('handed', '')}"
             facts = {**_facts(takeover), **more}
             desk.owe(
                 session, template, MailKind.TAKEOVER, person, now, key=key, severity=Severity.CRISIS, facts=facts
@@ -305,7 +325,7 @@ def _owe_ended(session: Session, desk: Desk, before: Takeover, after: Takeover, 
         desk.owe(
             session, "takeover_ended", MailKind.TAKEOVER, person, now, key=f"{_key(before)}:{after.state}", facts=facts
         )
-    if after.state is State.NORMAL:
+    if before.is_active:  # what was locked is over, even where something stays on hold
         for person in everyone:
             desk.owe(session, "takeover_report", MailKind.REPORT, person, now, key=_key(before), facts=facts)
 
@@ -337,16 +357,16 @@ def own_posts_during(session: Session, since: datetime, until: datetime) -> list
 # ── the ledger ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _record(session: Session, verb: Verb, after: Takeover | None, now: datetime) -> bool:
+def _record(session: Session, verb: Verb, after: Takeover | None, now: datetime, *, by: str = "") -> bool:
+    """Write a turn down as done by ``by``; without it, by the one on whose word the takeover stands."""
     if after is None:
         return False
+    who = by or after.by
     session.add(
-        TakeoverRow(
-            at=now, verb=verb.value, state=after.state.value, by=after.by, reason=after.reason, facts=_facts(after)
-        )
+        TakeoverRow(at=now, verb=verb.value, state=after.state.value, by=who, reason=after.reason, facts=_facts(after))
     )
     audit.record(
-        session, actor=after.by, action=f"takeover: {verb.value}", now=now, about=after.incident, words=after.reason
+        session, actor=who, action=f"takeover: {verb.value}", now=now, about=after.incident, words=after.reason
     )
     return True
 
@@ -356,7 +376,7 @@ def _read(row: TakeoverRow) -> Takeover:
     return Takeover(
         State(row.state),
         _moment(facts.get("since")),
-        row.by,
+        facts.get("by", row.by),
         row.reason,
         facts.get("holder", "ceo"),
         facts.get("incident", ""),

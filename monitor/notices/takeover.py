@@ -16,6 +16,7 @@ from alerts.model import (
     Section,
     Severity,
 )
+from alerts.takeover import State
 from connectors.model import Kind
 from monitor import excerpts
 from monitor.clock import say_duration, say_moment
@@ -149,7 +150,10 @@ def takeover_ended(writer: Writer) -> Notice:
         ("Ended", writer.when("ended_at")),
         ("Ended by", writer.word("ended_by")),
         ("Reason", writer.word("end_reason")),
-        ("It had begun", writer.when("since")),
+        (
+            "Standing down since" if writer.word("state") == State.STANDING_DOWN else "It had begun",
+            writer.when("since"),
+        ),
     )
     return _takeover(
         writer,

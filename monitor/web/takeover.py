@@ -39,8 +39,9 @@ def look() -> BaseResponse:
     app, now = house.app, house.now
     with app.database.read() as session:
         takeover = takeovers.current(session)
-        since = takeover.since if takeover.state in RUNNING and takeover.since is not None else None
-        posts = takeovers.own_posts_during(session, since, now) if since is not None else []
+        since = takeovers.begun_at(session) if takeover.state in RUNNING else None
+        until = now if takeover.is_active else takeover.since or now
+        posts = takeovers.own_posts_during(session, since, until) if since is not None else []
         waiting = _preflight(session, house, since.isoformat()) if since is not None else []
         incidents = [
             (row.id, headline_of(row, app.cards.for_category(row.category, row.source)))

@@ -195,3 +195,70 @@ def test_a_takeover_survives_a_restart(make_house: MakeHouse) -> None:
     with again.database.read() as session:
         assert takeovers.current(session).is_active
     again.close()
+
+
+def test_standing_down_reports_the_time_in_which_everything_was_locked(make_house: MakeHouse) -> None:
+    house = make_house()
+    _begin(house)
+    house.say(a_mention("A forgotten scheduled post", kind=Kind.OWN_POST, platform="x"))
+    house.fast_forward(hours=2, step=timedelta(minutes=10))
+    house.mailer.letters.clear()
+
+    app = house.app
+    app.database.in_transaction(
+        lambda s: takeovers.end(s, app.desk, by="Rowan Ashdown", reason="Calm", now=house.now, on_hold="The festival")
+    )
+    house.fast_forward(minutes=5)
+    _end(house)
+    house.tick()
+
+    reports = [letter for letter in house.inbox("ceo") if letter.kind is MailKind.REPORT]
+    assert len(reports) == 1
+    assert "during the takeover of 2 hours" in reports[0].subject
+    assert "1 post of ours, 1 of them not allowed" in reports[0].text
+    assert "Standing down since" in house.inbox("poster")[-1].text
+
+
+def test_it_may_go_to_and_fro_between_ceo_and_chair_and_both_hear_of_each_turn(make_house: MakeHouse) -> None:
+    house = make_house()
+    app = house.app
+    _begin(house)
+    house.tick()
+    house.mailer.letters.clear()
+
+    for by, to in (("Rowan", "chair"), ("Imogen", "ceo"), ("Rowan", "chair")):
+        house.fast_forward(minutes=1)
+        app.database.in_transaction(
+            lambda s, by=by, to=to: takeovers.hand_over(s, app.desk, by=by, to=to, now=house.now)  # type: ignore[misc]
+        )
+    house.fast_forward(minutes=1)
+
+    assert len(house.inbox("ceo")) == len(house.inbox("chair")) == 3
+
+
+def test_the_ledger_names_who_let_others_post_and_still_knows_who_began_it(make_house: MakeHouse) -> None:
+    house = make_house()
+    _begin(house)
+
+    house.app.database.in_transaction(
+        lambda s: takeovers.allow(s, by="Imogen Vale", names=(), platforms=("x",), now=house.now)
+    )
+
+    with house.app.database.read() as session:
+        assert takeovers.history(session)[0].by == "Imogen Vale"
+        assert takeovers.current(session).by == "Rowan Ashdown"
+
+
+def test_the_hour_without_an_answer_is_counted_from_the_moment_at_which_it_became_a_crisis(
+    make_house: MakeHouse,
+) -> None:
+    house = make_house(**BY_ITSELF)
+    first = house.say(a_mention("a complaint"), an_assessment(Severity.ALERT, Category.MISINFORMATION))
+    house.fast_forward(minutes=55)
+    house.say(a_mention("a grave lie", parent=first.external_id), CRISIS)
+
+    house.fast_forward(minutes=30)
+    assert _state(house) is State.PROPOSED
+    house.fast_forward(minutes=32)
+
+    assert _state(house) is State.ACTIVE

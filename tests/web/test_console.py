@@ -243,6 +243,26 @@ def test_hand_over_stand_down_and_end(house: PagesHouse) -> None:
         assert takeovers.current(session).state is State.NORMAL
 
 
+def test_standing_down_still_shows_what_was_looked_at_and_what_our_channels_did(house: PagesHouse) -> None:
+    from monitor import preflight
+
+    begun(house)
+    preflight.run(house.app, house.now)
+    house.later(minutes=5)
+    house.mention(kind=Kind.OWN_POST.value)
+    house.later(minutes=5)
+    browser = house.signed_in("ceo")
+    do(browser, "/takeover/end", reason="Calm again", on_hold="Posts about the festival")
+    house.later(minutes=5)
+    house.mention(2, kind=Kind.OWN_POST.value)
+
+    text = browser.get("/takeover").text
+
+    assert text.count("BREACH") == 1
+    assert text.count("Must be checked by hand") == 5
+    assert "is being looked at" not in text
+
+
 def test_channels_that_show_no_queue_must_be_looked_at_by_hand(house: PagesHouse) -> None:
     begun(house)
     from monitor import preflight
