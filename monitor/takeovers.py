@@ -57,6 +57,11 @@ def begun_at(session: Session) -> datetime | None:
     return _read(row).since if row else None
 
 
+def over_since(session: Session) -> str:
+    """What names the time since the last takeover or proposal was over: the same proposal counts once in it."""
+    return str(session.scalar(select(func.max(TakeoverRow.id)).where(TakeoverRow.state == State.NORMAL.value)) or "")
+
+
 def alerted_since(session: Session, moment: datetime) -> bool:
     """Whether an incident that alerts had news since ``moment``: polling stays fast for a while."""
     return (

@@ -85,7 +85,9 @@ class Writer:
             return ""
         operator = self.house.people.get("operator")
         ask = f" Or ask {operator.name}, who looks after Earshot." if operator else ""
-        listed = f" On the server, `earshot incidents` shows {incident or 'it'} and takes your answer."
+        listed = " On the server, `earshot incidents` lists what is open."
+        if incident:
+            listed += f' `earshot acknowledge {incident} --by "..."` says that you are on it.'
         begin = ' `earshot takeover begin --reason "..."` begins takeover.' if takeover else ""
         return f"This Earshot has no public address, so this mail has no buttons.{listed}{begin}{ask}"
 

@@ -263,7 +263,7 @@ def propose(incident_id: str) -> BaseResponse:
         facts = {"incident": row.id, "reason": f"{who.actor}: {reason}"}
         desk.owe(
             session, "takeover_proposed", MailKind.TAKEOVER, head or desk.head(session), now,
-            key=f"{row.id}:{who.mark}", severity=Severity.CRISIS, facts=facts,
+            key=f"{row.id}:{who.mark}:{takeovers.over_since(session)}:{reason}", severity=Severity.CRISIS, facts=facts,
         )  # fmt: skip
         takeovers.propose(session, row.id, now, by=str(who.actor), reason=reason)
         note(session, row.id, now, str(who.actor), f"Proposed takeover: {reason}")

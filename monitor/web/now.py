@@ -7,6 +7,7 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response as BaseResponse
 
 from alerts.model import Severity
+from alerts.takeover import State
 from monitor import hearing, takeovers
 from monitor.model import IncidentState
 from monitor.notices import headline_of
@@ -34,6 +35,7 @@ def look() -> BaseResponse:
             .limit(30)
         ).all()
         takeover = takeovers.current(session)
+        about = session.get(IncidentRow, takeover.incident) if takeover.state is State.PROPOSED else None
         coverage = hearing.coverage_lines(session, now, app.settings.zone)
         pictures = week_of(session, house)
     incidents = [
@@ -48,6 +50,7 @@ def look() -> BaseResponse:
             deaf=any(line.deaf for line in coverage) or not coverage,
             incidents=incidents,
             takeover=takeover,
+            proposed=takeover.state is State.PROPOSED and (about is None or may_see(about, who.role)),
             coverage_lines=coverage,
             who=who,
         )

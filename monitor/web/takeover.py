@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from alerts.model import Severity
-from alerts.takeover import State
+from alerts.takeover import State, Verb
 from monitor import actions, preflight, registers, takeovers
 from monitor.actions import NotAllowed
 from monitor.hearing import coverage_lines
@@ -24,6 +24,7 @@ from monitor.web.doing import change, change_and_show
 from monitor.web.guard import ALL, LEADERS, open_to, say
 from monitor.web.house import House, house_of, number_of
 from monitor.web.incident_view import may_see
+from monitor.web.mentions import hidden_incidents
 from monitor.web.visitor import Visitor, visitor
 
 pages = Blueprint("takeover", __name__)
@@ -57,9 +58,15 @@ def look() -> BaseResponse:
             )
             if may_see(row, who.role)
         ]
-        past = takeovers.history(session, 30)
-        about = session.get(IncidentRow, takeover.incident) if since is not None and takeover.incident else None
-        undecided = registers.undecided(session, about.id) if about is not None and registers.needed(about) else ()
+        hidden = hidden_incidents(session, who)
+        past = [
+            turn
+            for turn in takeovers.history(session, 30)
+            if turn.verb != Verb.PROPOSE or turn.facts.get("incident") not in hidden
+        ]
+        about = session.get(IncidentRow, takeover.incident) if takeover.incident else None
+        needed = since is not None and about is not None and registers.needed(about)
+        undecided = registers.undecided(session, about.id) if needed and about is not None else ()
         coverage = coverage_lines(session, now, app.settings.zone)
     other = "chair" if takeover.holder == "ceo" else "ceo"
     return make_response(
@@ -67,6 +74,7 @@ def look() -> BaseResponse:
             "takeover.html",
             takeover=takeover,
             running=takeover.state in RUNNING,
+            proposed=takeover.state is State.PROPOSED and (about is None or may_see(about, who.role)),
             who=who,
             holder=_name(house, takeover.holder),
             other=other if other in app.people else "",

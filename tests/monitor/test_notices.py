@@ -238,7 +238,7 @@ def test_without_a_public_address_a_mail_has_no_link_and_says_what_to_do_instead
         letter = letter_for(session, an_alert_row(session, incident_id="kd7mrwqz"), a_house(public_url=""))
 
     assert "/a/" not in letter.html + letter.text
-    assert "`earshot incidents` shows kd7mrwqz" in letter.text
+    assert "`earshot acknowledge kd7mrwqz --by" in letter.text
     assert "earshot takeover begin" in letter.text
     assert "Lee Marsh" in letter.text
 

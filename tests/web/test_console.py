@@ -169,6 +169,35 @@ def test_staff_propose_a_takeover_and_the_ceo_is_told(house: PagesHouse) -> None
         assert takeovers.current(session).state is State.PROPOSED
 
 
+def test_a_second_proposal_after_a_takeover_is_told_again_and_the_same_one_only_once(house: PagesHouse) -> None:
+    house.incident()
+    staff = house.signed_in("staff")
+    for _ in range(2):
+        do(staff, "/incidents/i1/propose", reason="It spreads fast")
+    assert len(house.alerts("takeover_proposed")) == 1
+    begun(house)
+    do(house.signed_in("ceo"), "/takeover/end", reason="Calm again")
+
+    do(staff, "/incidents/i1/propose", reason="It spreads fast")
+
+    assert len(house.alerts("takeover_proposed")) == 2
+
+
+def test_a_proposal_stands_on_the_first_page_but_not_for_the_ceo_whom_it_is_about(house: PagesHouse) -> None:
+    house.incident("i1")
+    do(house.signed_in("staff"), "/incidents/i1/propose", reason="It spreads fast")
+    assert "TAKEOVER PROPOSED" in house.signed_in("ceo").get("/").text
+
+    with house.app.database.write() as session:
+        takeovers.end(session, house.app.desk, by="Imogen Vale", reason="Not now", now=house.now)
+        session.get_one(IncidentRow, "i1").names_ceo = True
+        takeovers.propose(session, "i1", house.now, by="Kit Marlow", reason="It names her")
+
+    for path in ("/", "/takeover"):
+        assert "It names her" not in house.signed_in("ceo").get(path).text
+        assert "It names her" in house.signed_in("chair").get(path).text
+
+
 def test_handing_to_the_chair_tells_the_chair(house: PagesHouse) -> None:
     house.incident()
 
