@@ -24,8 +24,9 @@ from monitor.store.tables import AlertRow, AuditRow, ErasureRow, MentionRow, Pla
 from monitor.web.doing import change
 from monitor.web.guard import KEEPERS, open_to, say
 from monitor.web.house import House, house_of, number_of
+from monitor.web.mentions import hidden_incidents
 from monitor.web.publishing import health_json
-from monitor.web.visitor import Visitor
+from monitor.web.visitor import Visitor, visitor
 
 pages = Blueprint("engine", __name__)
 
@@ -184,8 +185,8 @@ def _note(action: str, who: str) -> None:
     keys = house_of().app.keys
     about = keys.digest("subject", who.strip().lstrip("@").casefold())[:40]
 
-    def work(session: Session, now: datetime, visitor: Visitor) -> None:
-        audit.record(session, actor=str(visitor.actor), action=action, now=now, about=about)
+    def work(session: Session, now: datetime, who: Visitor) -> None:
+        audit.record(session, actor=str(who.actor), action=action, now=now, about=about)
 
     change(work)
 
@@ -223,6 +224,7 @@ def look_at_audit() -> BaseResponse:
     before, mailed = request.args.get("before", ""), request.args.get("head", "").strip()[:80]
     with house.app.database.read() as session:
         rows = audit.newest(session, 101, number_of(before) if before else None)
+        hidden = hidden_incidents(session, visitor())
         problems = audit.verify(session, witnessed=mailed) if "check" in request.args else None
         head = audit.head(session)
         total = session.scalar(select(func.count()).select_from(AuditRow)) or 0
@@ -230,6 +232,7 @@ def look_at_audit() -> BaseResponse:
         render_template(
             "audit.html",
             rows=rows[:100],
+            hidden=hidden,
             more=rows[99].id if len(rows) > 100 else 0,
             problems=problems,
             head=head,

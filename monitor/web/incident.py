@@ -6,7 +6,7 @@ import hmac
 from typing import Any
 
 from flask import Blueprint, abort, make_response, render_template, request
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -19,7 +19,7 @@ from monitor.web.doing import change, change_and_show
 from monitor.web.figures import growth_picture
 from monitor.web.guard import ALL, KEEPERS, LEADERS, form_token, open_to, say
 from monitor.web.house import house_of, number_of
-from monitor.web.incident_view import IncidentView, may_see, view_of
+from monitor.web.incident_view import IncidentView, may_see, seen_by, view_of
 from monitor.web.visitor import Visitor, visitor
 
 pages = Blueprint("incident", __name__)
@@ -346,10 +346,12 @@ def all_of_them() -> BaseResponse:
     """Every incident, the newest first."""
     house, who = house_of(), visitor()
     before = request.args.get("before", "")
-    query = select(IncidentRow).order_by(IncidentRow.opened_at.desc(), IncidentRow.id.desc()).limit(51)
+    query = select(IncidentRow).where(seen_by(who.role))
+    query = query.order_by(IncidentRow.opened_at.desc(), IncidentRow.id.desc()).limit(51)
     with house.app.database.read() as session:
         edge = session.get(IncidentRow, before) if before else None
         if edge is not None:
-            query = query.where(IncidentRow.opened_at <= edge.opened_at, IncidentRow.id != edge.id)
-        rows = [row for row in session.scalars(query) if may_see(row, who.role)]
+            same = and_(IncidentRow.opened_at == edge.opened_at, IncidentRow.id < edge.id)
+            query = query.where(or_(IncidentRow.opened_at < edge.opened_at, same))
+        rows = session.scalars(query).all()
     return make_response(render_template("incidents.html", rows=rows[:50], more=rows[49].id if len(rows) > 50 else ""))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import Session
 
 from alerts.model import Card, CoverageLine, Severity
@@ -115,9 +115,18 @@ class IncidentView:
         return self.state == IncidentState.CLOSED.value
 
 
+NOT_THEIRS = frozenset({"ceo", "poster", "staff"})
+"""Roles that do not see an incident that names the CEO: it is the Chair's (settled questions, 5)."""
+
+
 def may_see(row: IncidentRow, role: str) -> bool:
-    """Whether a role may look at an incident: one that names the CEO is the Chair's (settled questions, 5)."""
-    return not (row.names_ceo and role in {"ceo", "poster", "staff"})
+    """Whether a role may look at an incident."""
+    return not (row.names_ceo and role in NOT_THEIRS)
+
+
+def seen_by(role: str) -> ColumnElement[bool]:
+    """The same as a condition for a query."""
+    return IncidentRow.names_ceo.is_(False) if role in NOT_THEIRS else true()
 
 
 def is_serious(row: IncidentRow) -> bool:
@@ -208,10 +217,15 @@ def post_of(row: MentionRow, *, confidential: bool, signed_in: bool, chairs: boo
             "" if hidden or text is None else str(signal.get("words") or "")[:120],
         )
         for signal in row.signals
-        if signal.get("sentence")
+        if signal.get("sentence") and not chairs
     )
     author = (row.author_name or row.author_handle or "") if signed_in and not hidden else ""
-    url = row.url if signed_in else excerpts.permalink(row.platform, row.external_id, row.url, excerpts.handles_of(row))
+    url = (
+        row.url
+        if signed_in and not hidden
+        else excerpts.permalink(row.platform, row.external_id, row.url, excerpts.handles_of(row))
+    )
+    url = "" if chairs else url
     figures = ", ".join(
         excerpts.count(number, noun)
         for number, noun in ((row.shares, "share"), (row.likes, "like"), (row.replies, "answer"))

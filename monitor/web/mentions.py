@@ -273,7 +273,7 @@ def as_csv(house: House, rows: Sequence[MentionRow], posts: Sequence[Post]) -> s
             continue  # LinkedIn forbids exports (R-L2)
         level = Severity(row.severity).level
         cells = [row.posted_at.isoformat(), row.platform, row.kind, level, " ".join(post.categories), row.language]
-        writer.writerow([defused(cell) for cell in (*cells, post.text or "", row.url)])
+        writer.writerow([defused(cell) for cell in (*cells, post.text or "", post.url)])
     return out.getvalue()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask import Blueprint, make_response, render_template
-from sqlalchemy import select
+from sqlalchemy import func, select
 from werkzeug.wrappers import Response as BaseResponse
 
 from alerts.model import Severity
@@ -15,10 +15,13 @@ from monitor.store.tables import IncidentRow
 from monitor.web.figures import week_of
 from monitor.web.guard import ALL, open_to
 from monitor.web.house import house_of
-from monitor.web.incident_view import may_see
+from monitor.web.incident_view import may_see, seen_by
 from monitor.web.visitor import visitor
 
 pages = Blueprint("now", __name__)
+
+SHOWN = 30
+"""Open incidents on the page, the gravest first; the rest is counted."""
 
 
 @pages.get("/")
@@ -28,27 +31,31 @@ def look() -> BaseResponse:
     house, who = house_of(), visitor()
     app, now = house.app, house.now
     with app.database.read() as session:
+        wanted = (
+            IncidentRow.state != IncidentState.CLOSED.value,
+            IncidentRow.severity >= int(Severity.ALERT),
+            IncidentRow.history.is_(False),
+            seen_by(who.role),
+        )
+        total = session.scalar(select(func.count()).select_from(IncidentRow).where(*wanted)) or 0
         rows = session.scalars(
             select(IncidentRow)
-            .where(IncidentRow.state != IncidentState.CLOSED.value, IncidentRow.severity >= int(Severity.ALERT))
+            .where(*wanted)
             .order_by(IncidentRow.severity.desc(), IncidentRow.state.desc(), IncidentRow.last_seen_at.desc())
-            .limit(30)
+            .limit(SHOWN)
         ).all()
         takeover = takeovers.current(session)
         about = session.get(IncidentRow, takeover.incident) if takeover.state is State.PROPOSED else None
         coverage = hearing.coverage_lines(session, now, app.settings.zone)
         pictures = week_of(session, house)
-    incidents = [
-        (row, headline_of(row, app.cards.for_category(row.category, row.source)))
-        for row in rows
-        if may_see(row, who.role) and not row.history
-    ]
+    incidents = [(row, headline_of(row, app.cards.for_category(row.category, row.source))) for row in rows]
     return make_response(
         render_template(
             "now.html",
             pictures=pictures,
             deaf=any(line.deaf for line in coverage) or not coverage,
             incidents=incidents,
+            total=total,
             takeover=takeover,
             proposed=takeover.state is State.PROPOSED and (about is None or may_see(about, who.role)),
             coverage_lines=coverage,

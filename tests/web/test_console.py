@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -85,7 +86,47 @@ def test_an_incident_that_names_the_ceo_is_not_on_her_page(house: PagesHouse) ->
         assert browser.get("/incidents/i1").status_code == 403
         assert "did something wrong" not in browser.get("/mentions").text
         assert "did something wrong" not in browser.get("/mentions?q=wrong").text
+        assert "social.example/p1" not in browser.get("/mentions").text
     assert "did something wrong" in house.signed_in("chair").get("/mentions").text
+    table = do(house.signed_in("ceo"), "/mentions/export").text
+    assert "social.example/p1" not in table
+
+
+def test_the_log_of_an_incident_that_names_the_ceo_is_not_in_her_audit(house: PagesHouse) -> None:
+    house.incident("i1", names_ceo=True)
+    do(house.signed_in("chair"), "/incidents/i1/note", words="We ask a lawyer about Rowan")
+
+    assert "ask a lawyer" in house.signed_in("chair").get("/audit").text
+    hers = house.signed_in("ceo").get("/audit").text
+    assert "ask a lawyer" not in hers
+    assert "for the Chair" in hers
+
+
+def test_what_is_hidden_from_the_ceo_cuts_off_nothing_else(house: PagesHouse) -> None:
+    for number in range(40):
+        house.incident(f"n{number:02}", names_ceo=True, severity=2)
+    for number in range(60):
+        house.incident(f"o{number:02}", severity=2, category="complaint", opened_at=house.now - timedelta(hours=1))
+    browser = house.signed_in("ceo")
+
+    assert "60 OPEN" in browser.get("/").text
+    assert "30 more are open" in browser.get("/").text
+    first = browser.get("/incidents").text
+    older = browser.get(re.search(r'href="(/incidents\?before=[^"]+)"', first)[1]).text  # type: ignore[index]
+    found = set(re.findall(r"/incidents/(o\d\d)", first)) | set(re.findall(r"/incidents/(o\d\d)", older))
+    assert len(found) == 60
+    assert not set(re.findall(r"/incidents/(o\d\d)", first)) & set(re.findall(r"/incidents/(o\d\d)", older))
+
+
+def test_a_link_that_names_the_writer_is_not_shown_where_the_writer_is_not(house: PagesHouse) -> None:
+    house.mention(
+        platform="x", external_id="17", url="https://x.com/sam_example/status/17", author_handle="sam_example",
+        author_name=None, categories=["safeguarding"],
+    )  # fmt: skip
+
+    assert "x.com/sam_example" not in house.signed_in("staff").get("/mentions").text
+    assert "x.com/i/web/status/17" in house.signed_in("staff").get("/mentions").text
+    assert "x.com/sam_example" in house.signed_in("ceo").get("/mentions").text
 
 
 # ── incident ────────────────────────────────────────────────────────────────────────────────────────
