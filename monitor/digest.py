@@ -22,7 +22,7 @@ from connectors.model import Kind
 from monitor import audit, hearing, ledger
 from monitor.app import App
 from monitor.clock import say_duration, say_moment
-from monitor.excerpts import Ground, permalink, quote_of
+from monitor.excerpts import Ground, adds_up, handles_of, permalink, quote_of
 from monitor.links import Purpose
 from monitor.model import IncidentState
 from monitor.notices import headline_of
@@ -289,7 +289,7 @@ def _watch(session: Session, app: App, since: datetime, until: datetime) -> tupl
                 severity=Severity.WATCH,
                 where=hearing.say_platform(row.platform),
                 moment=say_moment(row.posted_at, zone),
-                url=permalink(row.platform, row.external_id, row.url),
+                url=permalink(row.platform, row.external_id, row.url, handles_of(row)),
             )
             for row in rows
         ),
@@ -344,7 +344,7 @@ def _met(session: Session, app: App, row: IncidentRow, reader: str) -> Met:
         if row.acknowledged_at
         else "not acknowledged",
         closed=closed,
-        size=_many(row.mentions, "mention"),
+        size=_many(row.mentions, "mention") if adds_up(row.platforms, app.terms) else "",
         url=link,
     )
 

@@ -183,19 +183,52 @@ def reach_of(session: Session, row: IncidentRow, rows: Sequence[MentionRow], gro
     return "; ".join(parts)
 
 
+def adds_up(platforms: Sequence[str], terms: Mapping[str, Terms]) -> bool:
+    """Whether posts of these platforms may be counted in one number (settled questions, 4)."""
+    return len(set(platforms)) < 2 or not any(terms.get(p, terms["other"]).totals == "own" for p in platforms)
+
+
+def size_of(row: IncidentRow, terms: Mapping[str, Terms]) -> str:
+    """How many posts an incident has; empty where they may not be added up."""
+    return count(row.mentions, "post") if adds_up(row.platforms, terms) else ""
+
+
+def counted_together(session: Session, incident_id: str, terms: Mapping[str, Terms]) -> list[tuple[str, ...]]:
+    """An incident's platforms in groups whose posts may be added up: the shared ones first, then each other alone."""
+    found = session.scalars(
+        select(MentionRow.platform)
+        .where(MentionRow.incident_id == incident_id)
+        .distinct()
+        .order_by(MentionRow.platform)
+    ).all()
+    shared = tuple(name for name in found if terms.get(name, terms["other"]).totals != "own")
+    return [*([shared] if shared else []), *((name,) for name in found if name not in shared)]
+
+
 def growth_of(session: Session, incident_id: str, ground: Ground) -> str:
-    """How fast it grows, by the times of posting; empty for a single post."""
-
-    def between(since: datetime, until: datetime) -> int:
-        where = (MentionRow.incident_id == incident_id, MentionRow.posted_at > since, MentionRow.posted_at <= until)
-        return session.scalar(select(func.count()).where(*where)) or 0
-
+    """How fast it grows, by the times of posting; empty for a single post. Platforms that ask for it stand apart."""
     total = session.scalar(select(func.count()).where(MentionRow.incident_id == incident_id)) or 0
     if total < 2:
         return ""
+    groups = counted_together(session, incident_id, ground.terms)
     hour = timedelta(hours=1)
-    now_, before = between(ground.now - hour, ground.now), between(ground.now - 2 * hour, ground.now - hour)
-    return f"{now_:,} in the last hour, {before:,} in the hour before"
+    lines = []
+    for names in groups:
+        now_, before = (
+            session.scalar(
+                select(func.count()).where(
+                    MentionRow.incident_id == incident_id,
+                    MentionRow.platform.in_(names),
+                    MentionRow.posted_at > until - hour,
+                    MentionRow.posted_at <= until,
+                )
+            )
+            or 0
+            for until in (ground.now, ground.now - hour)
+        )
+        where = f" on {join([say_platform(name) for name in names])}" if len(groups) > 1 else ""
+        lines.append(f"{now_:,} in the last hour{where}, {before:,} in the hour before")
+    return "; ".join(lines)
 
 
 def moment_of(session: Session, row: IncidentRow, ground: Ground) -> str:

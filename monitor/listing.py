@@ -11,6 +11,7 @@ from alerts.model import Severity
 from monitor import takeovers
 from monitor.app import App
 from monitor.clock import say_ago, say_moment
+from monitor.excerpts import adds_up
 from monitor.intake import count_accounts
 from monitor.model import IncidentState
 from monitor.store.tables import IncidentRow
@@ -31,6 +32,7 @@ def incidents(app: App, *, everything: bool, as_json: bool) -> Iterator[str]:
         rows = session.scalars(query).all()
         for row in rows:
             level = Severity(row.severity).level
+            countable = adds_up(row.platforms, app.terms)
             if as_json:
                 yield json.dumps(
                     {
@@ -54,8 +56,9 @@ def incidents(app: App, *, everything: bool, as_json: bool) -> Iterator[str]:
             subject = (row.category or row.source).replace("_", " ")
             drill = "DRILL " if row.drill else ""
             where = ", ".join(row.platforms) or "no platform"
+            size = f"{row.mentions} mentions" if countable else "counted apart"
             yield (
-                f"{row.id}  {drill}{level.upper():8} {subject:20} {row.state:13} {row.mentions:>5} mentions  "
+                f"{row.id}  {drill}{level.upper():8} {subject:20} {row.state:13} {size:>14}  "
                 f"{where}  opened {say_ago(row.opened_at, now, zone)}"
             )
     if not rows and not as_json:

@@ -97,7 +97,7 @@ def _figures(session: Session, row: IncidentRow) -> tuple[tuple[str, str], ...]:
     begun = session.scalars(select(TakeoverRow).where(TakeoverRow.verb == "begin").order_by(TakeoverRow.id)).all()
     taken = next((t.at for t in begun if t.facts.get("incident") == row.id), None)
     pairs = [
-        ("Posts", f"{row.mentions:,} on {', '.join(say_platform(p) for p in row.platforms) or 'no platform'}"),
+        ("Posts", _posts(session, row)),
         ("To hear", _between(first, heard, "after the first post")),
         ("To tell", _between(row.opened_at, told, "after it was heard") if told else "not told by mail"),
         ("To acknowledge", _between(row.opened_at, row.acknowledged_at, "after it was heard")),
@@ -105,6 +105,17 @@ def _figures(session: Session, row: IncidentRow) -> tuple[tuple[str, str], ...]:
         ("To close", _between(row.opened_at, row.closed_at, "after it was heard")),
     ]
     return tuple((label, text) for label, text in pairs if text)
+
+
+def _posts(session: Session, row: IncidentRow) -> str:
+    """The posts by platform: some may not be added up (settled questions, 4)."""
+    counted = session.execute(
+        select(MentionRow.platform, func.count())
+        .where(MentionRow.incident_id == row.id)
+        .group_by(MentionRow.platform)
+        .order_by(MentionRow.platform)
+    ).all()
+    return ", ".join(f"{number:,} on {say_platform(name)}" for name, number in counted) or "none on any platform"
 
 
 def _between(since: datetime | None, until: datetime | None, after: str) -> str:

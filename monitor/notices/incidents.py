@@ -203,15 +203,13 @@ def _item_of(writer: Writer, row: AlertRow) -> Item:
 def incident_item(row: IncidentRow, house: House, url: str = "") -> Item:
     """An incident as one entry of a list."""
     advice = house.cards.for_category(row.category, row.source)
-    own = [name for name in row.platforms if house.terms.get(name, house.terms["other"]).totals == "own"]
-    apart = own and len(row.platforms) > 1  # counts that may not be added up
     return Item(
         headline_of(row, advice),
         Severity(row.severity),
         join([say_platform(name) for name in row.platforms]) or "Told by the team",
         say_moment(row.opened_at, house.zone, now=house.now),
         row.id,
-        "" if apart else count(row.mentions, "post"),
+        excerpts.size_of(row, house.terms),
         url,
     )
 

@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from alerts.model import Severity
 from monitor import actions, takeovers
 from monitor.actions import Actor, NotAllowed
-from monitor.excerpts import handles_of, permalink
+from monitor.excerpts import adds_up, handles_of, permalink
 from monitor.hearing import coverage_lines
 from monitor.intake import count_accounts
 from monitor.model import IncidentState
@@ -230,6 +230,7 @@ def tip() -> Response:
 
 
 def _incident(session: Session, house: House, row: IncidentRow) -> dict[str, Any]:
+    countable = adds_up(row.platforms, house.app.terms)
     return {
         "id": row.id,
         "headline": headline_of(row, house.app.cards.for_category(row.category, row.source)),
@@ -238,8 +239,8 @@ def _incident(session: Session, house: House, row: IncidentRow) -> dict[str, Any
         "category": row.category,
         "state": row.state,
         "source": row.source,
-        "mentions": row.mentions,
-        "accounts": count_accounts(session, row.id),
+        "mentions": row.mentions if countable else None,
+        "accounts": count_accounts(session, row.id) if countable else None,
         "platforms": list(row.platforms),
         "opened_at": _stamp(row.opened_at),
         "last_seen_at": _stamp(row.last_seen_at),

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.model import Severity
+from monitor.excerpts import counted_together, join
 from monitor.hearing import say_platform
 from monitor.store.tables import DeafRow, MentionRow, PlatformRow, TallyRow
 from monitor.web.charts import Bar, bars, say, table
@@ -80,11 +81,16 @@ def _overlaps(row: DeafRow, begin: datetime, end: datetime) -> bool:
 
 
 def growth_picture(session: Session, house: House, incident_id: str) -> Picture | None:
-    """How an incident grew: by the hour in its first day, by wider steps when it lasts longer. None for one post."""
+    """How an incident grew: by the hour in its first day, by wider steps when it lasts longer. None for one post.
+
+    Where platforms may not be added up, the first group that may is drawn, and named.
+    """
+    groups = counted_together(session, incident_id, house.app.terms)
+    if not groups:
+        return None
+    ours = (MentionRow.incident_id == incident_id, MentionRow.platform.in_(groups[0]))
     first, last, total = session.execute(
-        select(func.min(MentionRow.posted_at), func.max(MentionRow.posted_at), func.count()).where(
-            MentionRow.incident_id == incident_id
-        )
+        select(func.min(MentionRow.posted_at), func.max(MentionRow.posted_at), func.count()).where(*ours)
     ).one()
     if first is None or total < 2:
         return None
@@ -100,11 +106,7 @@ def growth_picture(session: Session, house: House, incident_id: str) -> Picture 
             if step < timedelta(hours=24)
             else f"{edges[n].astimezone(zone):%d %b}",
             session.scalar(
-                select(func.count()).where(
-                    MentionRow.incident_id == incident_id,
-                    MentionRow.posted_at >= edges[n],
-                    MentionRow.posted_at < edges[n + 1],
-                )
+                select(func.count()).where(*ours, MentionRow.posted_at >= edges[n], MentionRow.posted_at < edges[n + 1])
             )
             or 0,
         )
@@ -113,4 +115,6 @@ def growth_picture(session: Session, house: House, incident_id: str) -> Picture 
     title = (
         "Posts by the hour" if step == timedelta(hours=1) else f"Posts in steps of {step // timedelta(hours=1)} hours"
     )
+    if len(groups) > 1:
+        title += f" on {join([say_platform(name) for name in groups[0]])}"
     return Picture(title, say(values), bars(title, values), table(title, "From", values))

@@ -87,6 +87,7 @@ class IncidentView:
     advice: Advice
     posts: tuple[Post, ...]
     more: int
+    adds_up: bool
     hidden: bool
     log: tuple[Entry, ...]
     coverage: tuple[CoverageLine, ...]
@@ -164,6 +165,7 @@ def view_of(session: Session, house: House, row: IncidentRow, *, role: str, sign
         advice=advice,
         posts=posts,
         more=max(0, row.mentions - len(posts)) if posts else 0,
+        adds_up=excerpts.adds_up(row.platforms, app.terms),
         hidden=hide_tip or any(post.why_no_text == HIDDEN for post in posts),
         log=tuple(
             Entry(entry.at, entry.who, entry.what)

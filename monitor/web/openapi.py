@@ -11,6 +11,10 @@ _TEXT: dict[str, Any] = {"type": "string"}
 _MAYBE_TEXT: dict[str, Any] = {"type": ["string", "null"]}
 _LEVEL: dict[str, Any] = {"type": "string", "enum": ["routine", "watch", "alert", "crisis"]}
 _STATE: dict[str, Any] = {"type": "string", "enum": ["open", "acknowledged", "closed"]}
+_SIZE: dict[str, Any] = {
+    "type": ["integer", "null"],
+    "description": "null where the platforms' terms forbid to add their posts up.",
+}
 _TEXTS: dict[str, Any] = {"type": "array", "items": _TEXT}
 
 
@@ -26,8 +30,8 @@ _INCIDENT = _object(
     category=_MAYBE_TEXT,
     state=_STATE,
     source=_TEXT,
-    mentions={"type": "integer"},
-    accounts={"type": "integer"},
+    mentions=_SIZE,
+    accounts=_SIZE,
     platforms=_TEXTS,
     opened_at=_TIME,
     last_seen_at=_TIME,

@@ -12,7 +12,7 @@ from alerts.looks import DARK, LIGHT, TONES
 from alerts.mail import defang
 from alerts.model import Severity
 from monitor.clock import say_ago, say_duration, say_moment
-from monitor.excerpts import KINDS, count
+from monitor.excerpts import KINDS, count, size_of
 from monitor.hearing import say_platform
 from monitor.outbox import ROLE_WORDS
 from monitor.web.house import house_of
@@ -49,6 +49,7 @@ def teach(flask: Flask) -> None:
         duration=say_duration,
         level=level,
         count=count,
+        size=lambda row: size_of(row, house_of().app.terms),
         role=lambda role: ROLE_WORDS.get(role, role),
         category=category,
         defang=defang,

@@ -122,3 +122,13 @@ def test_tools_see_reasons_and_people_only_with_the_scope(house: PagesHouse) -> 
     assert Tool(house).get("/api/takeover").json["reason"] == "A story"
     assert Tool(house, "coverage:read").get("/api/takeover").status_code == 403
     assert "reason" not in Tool(house).get("/api/publishing").json
+
+
+def test_a_tool_gets_no_number_that_adds_up_what_is_counted_apart(house: PagesHouse) -> None:
+    house.incident("i1", platforms=["facebook", "youtube"], mentions=9)
+    house.incident("i2", platforms=["facebook", "x"], mentions=7)
+    tool = Tool(house, "incidents:read")
+
+    assert tool.get("/api/incidents/i1").json["mentions"] is None
+    assert tool.get("/api/incidents/i1").json["accounts"] is None
+    assert tool.get("/api/incidents/i2").json["mentions"] == 7

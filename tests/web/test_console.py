@@ -129,6 +129,23 @@ def test_a_link_that_names_the_writer_is_not_shown_where_the_writer_is_not(house
     assert "x.com/sam_example" in house.signed_in("ceo").get("/mentions").text
 
 
+def test_posts_of_platforms_that_are_counted_apart_are_added_up_nowhere(house: PagesHouse) -> None:
+    house.platform("facebook", first_poll_at=house.now)
+    house.incident("i1", platforms=["facebook", "x", "youtube"], mentions=9, category="complaint")
+    ways = ["facebook"] * 3 + ["x"] * 2 + ["youtube"] * 4
+    for number, platform in enumerate(ways, 1):
+        house.mention(number, f"Told {number} times", platform=platform, incident_id="i1", severity=2)
+    browser = house.signed_in("ceo")
+
+    for path in ("/", "/incidents", "/incidents/i1", "/incidents/i1/report", "/digests/next"):
+        text = browser.get(path).text
+        assert re.findall(r"(?<![\w.:-])9(?:</td>| posts?| mentions?| in the)", text) == [], path
+    text = browser.get("/incidents/i1").text
+    assert "5 in the last hour on Facebook and X, 0 in the hour before; 4 in the last hour on YouTube" in text
+    assert "Posts by the hour on Facebook and X" in text
+    assert "3 on Facebook, 2 on X, 4 on YouTube" in browser.get("/incidents/i1/report").text
+
+
 # ── incident ────────────────────────────────────────────────────────────────────────────────────────
 
 
