@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, String, cast, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from monitor import audit, journal
+from monitor.actions import NotAllowed
 from monitor.app import App
 from monitor.store import search
 from monitor.store.tables import (
@@ -34,6 +35,14 @@ from monitor.store.tables import (
 )
 
 MASK = "[name left out]"
+
+NAMED_FROM = 4
+"""Letters from which a name is looked for inside texts; shorter ones stand in every second word."""
+
+_PROSE = frozenset(
+    {"reason", "end_reason", "on_hold", "by", "ended_by", "calmed_by", "handed_by", "name", "instead_of", "why", "url"}
+)
+"""What people wrote, among the facts of a takeover or a mail. The rest Earshot reads itself: times, states, ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,7 @@ def look_up(session: Session, who: str) -> Found:
     logs: list[LogRow] = []
     incidents: list[IncidentRow] = []
     notes: list[tuple[Any, str]] = []
-    if len(bare) >= 4:
+    if len(bare) >= NAMED_FROM:
         naming = [
             row
             for row in session.scalars(
@@ -189,16 +198,23 @@ def _page(body: dict[str, Any]) -> str:
         f"<td>{escape(p['text'] or 'forgotten')}</td><td>{escape(p['link'])}</td></tr>"
         for p in [*body["posts"], *body["posts_that_name_you"]]
     )
+    notes = "".join(f"<li>{escape(entry['note'])}</li>" for entry in body["notes"])
+    ours = f"<h2>Our own notes that name you</h2><ul>{notes}</ul>" if notes else ""
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><title>What is kept about you</title>"
         f"<h1>What {escape(body['controller'])} keeps about you</h1><p>Made on {escape(body['made_at'][:16])} UTC. "
         f"Purpose: {escape(body['purpose'])}.</p><table border=1><tr><th>Platform<th>Posted<th>Text<th>Link</tr>{rows}"
-        "</table></html>"
+        f"</table>{ours}</html>"
     )
 
 
 def erase(app: App, who: str) -> str:
-    """Erase everything about ``who``, keep them out from now on, and say how often they still turn up in our files."""
+    """Erase everything about ``who``, keep them out from now on, and say how often they still turn up in our files.
+
+    Raises ``NotAllowed`` where nobody is named.
+    """
+    if not who.strip().lstrip("@").strip():
+        raise NotAllowed("Say who is to be erased: a handle, a name, an id, or the link of a post.")
     now = app.clock()
 
     def work(session: Session) -> tuple[int, list[str]]:
@@ -256,19 +272,28 @@ def _wipe(session: Session, found: Found, who: str) -> None:
         row.text = row.author_name = row.author_handle = row.author_id = None
         row.text_until = row.author_until = row.recheck_at = None
         row.signals, row.status = [], "forgotten"
-    pattern = re.compile(re.escape(who.strip().lstrip("@")), re.IGNORECASE)
+    _wipe_links(session, found)
+    bare = who.strip().lstrip("@")
+    if len(bare) < NAMED_FROM:
+        return
+    pattern = re.compile(re.escape(bare), re.IGNORECASE)
     for log in found.logs:
         log.what = pattern.sub("[erased]", log.what)
     for row, column in found.notes:
         setattr(row, column, pattern.sub("[erased]", getattr(row, column)))
-    audit.erase_naming(session, who.strip().lstrip("@"))
+    audit.erase_naming(session, bare)
     told: list[TakeoverRow | AlertRow] = [*session.scalars(select(TakeoverRow)), *session.scalars(select(AlertRow))]
     for turn in told:
-        if pattern.search(json.dumps(turn.facts, ensure_ascii=False)):
-            turn.facts = {k: pattern.sub("[erased]", v) if isinstance(v, str) else v for k, v in turn.facts.items()}
+        named = {k: v for k, v in turn.facts.items() if k in _PROSE and isinstance(v, str) and pattern.search(v)}
+        if named:
+            turn.facts = {**turn.facts, **{k: pattern.sub("[erased]", v) for k, v in named.items()}}
     for incident in found.incidents:
         incident.summary = pattern.sub("[erased]", incident.summary)
         incident.tip_link = "" if pattern.search(incident.tip_link) else incident.tip_link
+
+
+def _wipe_links(session: Session, found: Found) -> None:
+    """Addresses of the person's posts, wherever they stand beside the posts themselves."""
     links = [row.url for row in found.own if row.url]
     if links:
         session.execute(update(IncidentRow).where(IncidentRow.tip_link.in_(links)).values(tip_link=""))

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from alerts.model import Severity
 from connectors.model import Author, Kind
 from monitor import actions, audit, backup, forgetting, journal, recheck, subjects, takeovers
+from monitor.actions import NotAllowed
 from monitor.model import Category
 from monitor.store import search
 from monitor.store.tables import (
@@ -329,6 +330,32 @@ _CRASH = {
         "CREATE TRIGGER crash BEFORE DELETE ON mention FOR EACH ROW EXECUTE FUNCTION crash()",
     ),
 }
+
+
+@pytest.mark.parametrize("who", ["2026", "ceo", "1", "a", "active", "facebook"])
+def test_erasing_a_person_with_a_strange_name_leaves_takeover_and_mails_in_order(
+    make_house: MakeHouse, who: str
+) -> None:
+    house = make_house()
+    app = house.app
+    app.database.in_transaction(
+        lambda s: takeovers.begin(s, app.desk, by="Rowan Ashdown", reason="A leak", now=house.now)
+    )
+    with app.database.read() as session:
+        before = takeovers.current(session)
+
+    subjects.erase(app, who)
+
+    with app.database.read() as session:
+        assert takeovers.current(session) == before
+    house.fast_forward(hours=25, step=timedelta(hours=1))
+    assert any("Takeover has lasted 1 day" in subject for subject in house.subjects("ceo"))
+
+
+@pytest.mark.parametrize("nobody", ["", "  ", "@", " @@ "])
+def test_erasing_nobody_is_refused(make_house: MakeHouse, nobody: str) -> None:
+    with pytest.raises(NotAllowed, match="Say who"):
+        subjects.erase(make_house().app, nobody)
 
 
 def test_a_crash_while_erasing_leaves_the_journal_ahead_of_the_database_and_never_behind(make_house: MakeHouse) -> None:
