@@ -4,6 +4,7 @@ the pages and the command line, so that each is one thing in one place. The call
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -144,14 +145,17 @@ def tip(
 ) -> IncidentRow:
     """Somebody tells the CEO (policy 4.17): always an alert, at once, never waiting for the scorer.
 
-    ``words`` are the tipster's own. Raises ``NotAllowed`` when neither words nor a link were given.
+    ``words`` are the tipster's own; where they name the CEO, the Chair is told instead (settled questions, 5).
+    Raises ``NotAllowed`` when neither words nor a link were given.
     """
     said, url = own_words(words), own_words(link)[:500]
     if not said and not url:
         raise NotAllowed("Say what worries you, or paste the link of the post; best both.")
+    ceo = desk.people.get("ceo")
     row = IncidentRow(
         id=new_incident_id(),
         category=None,
+        names_ceo=ceo is not None and _names(said, ceo.name),
         severity=int(Severity.ALERT),
         state=IncidentState.OPEN.value,
         opened_at=now,
@@ -169,6 +173,22 @@ def tip(
     note(session, row.id, now, by or "Somebody", "Told the CEO about this.")
     desk.advance(session, row, incident_of(row), now)
     return row
+
+
+def _names(text: str, name: str) -> bool:
+    words = r"\s+".join(re.escape(part) for part in name.split())
+    return bool(words) and re.search(rf"(?i)(?<!\w){words}(?!\w)", text) is not None
+
+
+def allow_post(session: Session, row: MentionRow, actor: Actor, now: datetime) -> None:
+    """A post of ours during takeover was in order, on somebody's word; said once."""
+    if row.allowed_at is not None:
+        return
+    row.allowed_at = now
+    audit.record(session, actor=str(actor), action="own post allowed", now=now, about=f"{row.platform} {row.id}")
+    incident = takeovers.current(session).incident
+    if incident and session.get(IncidentRow, incident) is not None:
+        note(session, incident, now, str(actor), f"A post of ours on {row.platform} was in order.")
 
 
 def missed(session: Session, mention_id: int, actor: Actor, reason: str, now: datetime) -> None:
@@ -209,14 +229,14 @@ def feedback(session: Session, row: IncidentRow, actor: Actor, verdict: str, rea
     )
 
 
-def set_away(session: Session, role: str, away: bool, now: datetime) -> None:
+def set_away(session: Session, role: str, away: bool, now: datetime, *, by: str) -> None:
     """Mark the CEO or the Chair away or back; while the CEO is away the Chair is told at once (policy 6.4)."""
     row = session.get(PersonRow, role)
     if row is None:
         row = PersonRow(role=role, changed_at=now)
         session.add(row)
     row.away, row.changed_at = away, now
-    audit.record(session, actor=role, action="away" if away else "back", now=now)
+    audit.record(session, actor=by, action="away" if away else "back", now=now, about=role)
     if not away:
         row.refused_at = None
 

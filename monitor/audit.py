@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
@@ -96,12 +97,20 @@ def verify(session: Session, *, witnessed: str = "") -> list[str]:
     return problems + _against_mail(known, witnessed)
 
 
+HEAD_FORM = "The head from the digest is written as a number, a colon and 16 digits, such as 57:9f2c41d07aa1b3e5."
+
+
+def is_head(text: str) -> bool:
+    """Whether ``text`` is written as the head of a digest is."""
+    return re.fullmatch(rf"[0-9]{{1,18}}:[0-9a-fA-F]{{{SHOWN},64}}", text.strip()) is not None
+
+
 def _against_mail(known: Mapping[int, str], mailed: str) -> list[str]:
     if not mailed.strip():
         return []
+    if not is_head(mailed):
+        return [HEAD_FORM]
     number, _, digits = mailed.strip().partition(":")
-    if not number.isdigit() or len(digits) < SHOWN:
-        return ["The head from the digest is written as a number, a colon and 16 digits, such as 57:9f2c41d07aa1b3e5."]
     found = known.get(int(number))
     if found is None:
         return [f"Row {number}, whose head was mailed, is no longer there: the chain was cut."]

@@ -233,7 +233,8 @@ def tip(text: str, link: str, by: str, config: Path) -> None:
         row = app.database.in_transaction(
             lambda s: actions.tip(s, app.desk, app.keys, words=text, link=link, by=by, now=app.clock())
         )
-        click.echo(f"Thank you. The CEO is being told (incident {row.id}).")
+        who = "Chair of trustees" if app.desk.goes_to_chair(row) else "CEO"
+        click.echo(f"Thank you. The {who} is being told (incident {row.id}).")
 
 
 @main.command()
@@ -323,7 +324,9 @@ def _set_away(config: Path, role: str, gone: bool) -> None:
         person = app.people.get(role)
         if person is None:
             raise Stop(f"The settings name no {role}. Add [people.{role}].", WRONG)
-        app.database.in_transaction(lambda s: actions.set_away(s, role, gone, app.clock()))
+        app.database.in_transaction(
+            lambda s: actions.set_away(s, role, gone, app.clock(), by="operator (command line)")
+        )
         other = app.people.get("chair" if role == "ceo" else "ceo")
         then = f"{other.name} is told first" if other else "nobody stands in: add [people.chair]"
         click.echo(f"{person.name} is {f'away; {then}' if gone else 'back'}.")
@@ -538,6 +541,8 @@ def audit_verify(head: str, config: Path) -> None:
     """Check that nothing in the audit was changed. Exit 1 when something was."""
     from monitor import audit as chain
 
+    if head and not chain.is_head(head):
+        raise Stop(chain.HEAD_FORM, WRONG)
     with opened(config) as app:
         with app.database.read() as session:
             faults = chain.verify(session, witnessed=head)

@@ -123,7 +123,7 @@ def make_tool_token(session: Session, app: App, name: str, scopes: Sequence[str]
     """A token for a tool; it is shown once. Raises ``NotAllowed`` for a scope that does not exist."""
     wanted = [scope for scope in scopes if scope in SCOPES]
     if not name.strip() or not wanted or len(wanted) != len(scopes):
-        raise NotAllowed("A token needs a name, and at least one of the scopes.")
+        raise NotAllowed(f"A token needs a name, and at least one of the scopes: {', '.join(SCOPES)}.")
     token = f"earshot_{secrets.token_urlsafe(32)}"
     session.add(
         ToolTokenRow(

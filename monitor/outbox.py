@@ -57,6 +57,10 @@ class Desk:
             return chair
         return ceo
 
+    def goes_to_chair(self, row: IncidentRow) -> bool:
+        """Whether the Chair is told of an incident instead of the CEO, because it names the CEO."""
+        return row.names_ceo and "chair" in self.people
+
     # ── what ────────────────────────────────────────────────────────────────────────────────────
 
     def owe(

@@ -152,11 +152,12 @@ def _say_answer(session: Session, incident: str, body: str) -> str:
 
 def _own_posts(session: Session, row: IncidentRow, until: datetime, zone: ZoneInfo) -> tuple[tuple[str, str, str], ...]:
     posts = takeovers.own_posts_during(session, row.opened_at, until)
+    breaches = {a.get("mention") for a in session.scalars(select(AlertRow.facts).where(AlertRow.template == "breach"))}
     return tuple(
         (
             say_moment(post.posted_at, zone),
             say_platform(post.platform),
-            "allowed" if post.allowed_at is not None else "seen",
+            "allowed" if post.allowed_at is not None else "a breach of the takeover" if post.id in breaches else "seen",
         )
         for post in posts[:100]
     )

@@ -383,7 +383,11 @@ class _Reader:
         try:
             return True, self._file(raw[file_key]).read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path}.{file_key}: the file cannot be read ({type(error).__name__}).") from None
+            why = error.strerror if isinstance(error, OSError) else "it is not plain text"
+            raise SettingsError(
+                f"{path}.{file_key}: the file cannot be read: {self._file(raw[file_key])} ({why}). Put the secret into "
+                f"it, or take this line out; the variable {variable} works too."
+            ) from None
 
     def _file(self, named: str) -> Path:
         """``named`` counted from the settings file, or what systemd loaded from there for this service alone."""

@@ -181,7 +181,7 @@ def away() -> BaseResponse:
     def work(session: Session, now: datetime, who: Visitor) -> None:
         if role not in LEADERS:
             raise NotAllowed("Only the CEO and the Chair are marked away.")
-        set_away(session, role, gone, now)
+        set_away(session, role, gone, now, by=str(who.actor))
 
     return change_and_show("/access", work)
 

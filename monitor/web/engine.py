@@ -225,7 +225,8 @@ def look_at_audit() -> BaseResponse:
     with house.app.database.read() as session:
         rows = audit.newest(session, 101, number_of(before) if before else None)
         hidden = hidden_incidents(session, visitor())
-        problems = audit.verify(session, witnessed=mailed) if "check" in request.args else None
+        faulty = bool(mailed) and not audit.is_head(mailed)
+        problems = audit.verify(session, witnessed=mailed) if "check" in request.args and not faulty else None
         head = audit.head(session)
         total = session.scalar(select(func.count()).select_from(AuditRow)) or 0
     return make_response(
@@ -235,6 +236,7 @@ def look_at_audit() -> BaseResponse:
             hidden=hidden,
             more=rows[99].id if len(rows) > 100 else 0,
             problems=problems,
+            faulty=audit.HEAD_FORM if faulty else "",
             head=head,
             mailed=mailed,
             total=total,

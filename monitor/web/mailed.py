@@ -458,7 +458,7 @@ def _allow(session: Session, opened: Opened, reason: str, now: datetime) -> Done
     row = session.get(MentionRow, number_of(opened.ticket.subject))
     if row is None:
         return "This post is no longer kept", "There is nothing left to do."
-    row.allowed_at = now
+    actions.allow_post(session, row, opened.actor, now)
     return "Noted: the post was in order", "The report will list it as allowed."
 
 

@@ -122,6 +122,11 @@ def _preflight(session: Session, house: House, begun: str) -> list[tuple[str, Pr
 def _asked() -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
     names = tuple(name[:80] for name in request.form.getlist("allowed") if name.strip())
     platforms = tuple(p for p in request.form.getlist("platform") if p in preflight.WHERE)
+    if names and not platforms:  # whoever is named posts on the channels that the settings give them
+        known = {p for poster in house_of().app.desk.posters if poster.name in names for p in poster.platforms}
+        platforms = tuple(p for p in preflight.WHERE if p in known)
+        if not platforms:
+            raise NotAllowed("Say also on which channels they may post: tick at least one. Go back to do so.")
     return actions.own_words(request.form.get("reason", "")), request.form.get("incident", "")[:20], names, platforms
 
 
@@ -222,7 +227,7 @@ def allowed_post() -> BaseResponse:
         row = session.get(MentionRow, number_of(number))
         if row is None or row.kind != "own_post":
             raise NotAllowed("That post is no longer kept.")
-        row.allowed_at = row.allowed_at or now
+        actions.allow_post(session, row, who.actor, now)
 
     return change_and_show("/takeover", work)
 

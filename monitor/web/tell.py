@@ -54,16 +54,17 @@ def receive(house: House, *, by: str, holds: bool, again: str) -> BaseResponse:
         abort(429, "Many messages came in within this hour. If it is urgent, please ring the CEO now.")
     words, link = request.form.get("words", ""), request.form.get("link", "")
     name = by or actions.own_words(request.form.get("name", ""))[:80]
+    desk = house.app.desk
     try:
-        house.change(
-            lambda session: (
-                actions.tip(session, house.app.desk, house.app.keys, words=words, link=link, by=name, now=now).id
+        chairs = house.change(
+            lambda session: desk.goes_to_chair(
+                actions.tip(session, desk, house.app.keys, words=words, link=link, by=name, now=now)
             )
         )
     except NotAllowed as refusal:
         return offer(again, request.form.get("page", "") or form_token(), problem=str(refusal))
     return say(
-        "Thank you. The CEO is being told now",
+        f"Thank you. The {ROLE_WORDS['chair'] if chairs else 'CEO'} is being told now",
         "You did the right thing. Please do not reply to the post, and do not share or like it.",
         "If somebody is in danger now, ring 999.",
         links={"Tell something else": again},

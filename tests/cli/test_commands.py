@@ -434,3 +434,15 @@ def test_help_loads_nothing_heavy() -> None:
 
     assert (done.returncode, done.stderr.strip()) == (0, "[]")
     assert "Usage:" in done.stdout
+
+
+def test_a_head_that_is_written_wrongly_is_no_tampering(installation: Installation) -> None:
+    wrong = installation.run("audit", "verify", "--head", "57-9f2c")
+
+    assert wrong.exit_code == WRONG
+    assert "57:9f2c41d07aa1b3e5" in wrong.output
+    assert "tampered" not in wrong.output
+
+
+def test_a_token_for_an_unknown_scope_names_those_that_there_are(installation: Installation) -> None:
+    assert "incidents:read" in installation.run("token", "Website", "--scope", "everything").output

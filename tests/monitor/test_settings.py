@@ -124,6 +124,7 @@ def test_a_secret_of_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     [
         ({"bearer_token": "a" * 9, "bearer_token_file": "t"}, "bearer_token and bearer_token_file are both set"),
         ({"bearer_token_file": "missing"}, "connectors.x.bearer_token_file: the file cannot be read"),
+        ({"bearer_token_file": "missing"}, "/missing (No such file or directory). Put the secret into it"),
         ({"bearer_token_file": 7}, "connectors.x.bearer_token_file: expected the path of a file, found 7"),
         ({"bearer_token_file": "."}, "connectors.x.bearer_token_file: the file cannot be read"),
         ({"base_url_file": "x", **X}, "connectors.x.base_url_file is not a setting"),

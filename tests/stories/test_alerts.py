@@ -110,7 +110,7 @@ def test_a_refused_address_sends_the_alert_to_the_chair_at_once(make_house: Make
 
 def test_a_ceo_who_is_away_gets_mail_but_the_chair_is_told_at_once(make_house: MakeHouse) -> None:
     house = make_house()
-    house.app.database.in_transaction(lambda s: actions.set_away(s, "ceo", True, house.now))
+    house.app.database.in_transaction(lambda s: actions.set_away(s, "ceo", True, house.now, by="Kit Marlow"))
     house.say(a_mention("a disclosure"), CRISIS)
 
     house.fast_forward(minutes=1)
@@ -342,3 +342,18 @@ def test_a_mail_that_may_have_arrived_never_comes_again_inside_a_round_up(make_h
     assert [bool(row.bundle) for row in rows if not row.unclear] == [True] * 11
     assert [row.bundle for row in rows if row.unclear] == [""]
     assert all(row.delivered_at for row in rows)
+
+
+def test_a_tip_that_names_the_ceo_goes_to_the_chair_instead(make_house: MakeHouse) -> None:
+    house = make_house()
+    app = house.app
+    row = app.database.in_transaction(
+        lambda s: actions.tip(
+            s, app.desk, app.keys, words="They say rowan  ashdown took money", link="", by="Sol", now=house.now
+        )
+    )
+    house.tick()
+
+    assert app.desk.goes_to_chair(row)
+    assert house.inbox("ceo") == []
+    assert len(house.inbox("chair")) == 1

@@ -365,6 +365,34 @@ def test_channels_that_show_no_queue_must_be_looked_at_by_hand(house: PagesHouse
     assert browser.get("/takeover").text.count("Must be checked by hand") == 4
 
 
+def test_whoever_may_post_meanwhile_may_do_so_on_the_channels_of_the_settings(house: PagesHouse) -> None:
+    browser = house.signed_in("ceo")
+
+    question = do(browser, "/takeover/ask", reason="An account is lost", allowed="Ade Lowe")
+    assert "May still post: Ade Lowe, on X." in question.text
+    browser.press(question, "begin")
+
+    with house.app.database.read() as session:
+        assert takeovers.current(session).allowed_platforms == ("x",)
+    refused = do(browser, "/takeover/allow", allowed="Sol Perry")
+    assert refused.status_code == 409
+    assert "which channels" in refused.text
+
+
+def test_who_called_a_post_in_order_and_who_marked_somebody_away_stands_in_the_audit(house: PagesHouse) -> None:
+    house.incident()
+    begun(house, incident="i1")
+    house.mention(kind=Kind.OWN_POST.value)
+    do(house.signed_in("chair"), "/takeover/allowed-post", mention="1")
+    do(house.signed_in("operator"), "/access/away", role="ceo", away="yes")
+
+    with house.app.database.read() as session:
+        rows = [(r.actor, r.action) for r in audit.newest(session)]
+    assert ("Imogen Vale (Chair of trustees)", "own post allowed") in rows
+    assert ("Kit Marlow (operator)", "away") in rows
+    assert "was in order" in house.log()[-1]
+
+
 # ── drill ───────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -564,6 +592,31 @@ def test_drafts_are_filled_from_the_settings(house: PagesHouse, document: str) -
 
     assert "Tessellate UK" in text
     assert "47 hours" in text or document == "dpia"
+
+
+def test_a_head_that_is_written_wrongly_breaks_no_chain(house: PagesHouse) -> None:
+    text = house.signed_in("ceo").get("/audit?check=yes&head=rubbish").text
+
+    assert "a number, a colon and 16 digits" in text
+    assert "The chain is broken" not in text
+
+
+def test_what_should_have_been_told_earlier_is_said_on_the_incident_and_stands_in_its_report(house: PagesHouse) -> None:
+    house.incident()
+    house.mention(incident_id="i1", severity=1)
+    browser = house.signed_in("ceo")
+    assert 'action="/incidents/i1/missed"' in browser.get("/incidents/i1").text
+
+    do(browser, "/incidents/i1/missed", mention="1", reason="It was the first sign")
+
+    assert "It was the first sign" in browser.get("/incidents/i1/report").text
+
+
+def test_a_tip_about_the_ceo_says_who_is_told(house: PagesHouse) -> None:
+    answer = do(house.signed_in("staff"), "/tell", words="It is about Rowan Ashdown")
+
+    assert "The Chair of trustees is being told now" in answer.text
+    assert [a.role for a in house.alerts("tip")] == ["chair"]
 
 
 def test_the_audit_page_finds_a_change(house: PagesHouse) -> None:
