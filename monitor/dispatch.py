@@ -329,7 +329,17 @@ class Dispatcher:
                 note(
                     session, incident.id, now, "Earshot", f"{row.name}'s address was refused; owed to {recipient.name}."
                 )
-            elif row.template in {"breach", "takeover_begun", "unscored", "digest", "takeover_report"}:
+            elif row.template in {
+                "breach",
+                "takeover_begun",
+                "takeover_proposed",
+                "unscored",
+                "digest",
+                "takeover_report",
+            }:
+                about = session.get(IncidentRow, str(row.facts.get("incident") or "")) if role == "ceo" else None
+                if row.template == "takeover_proposed" and about is not None and about.names_ceo:
+                    continue
                 self.desk.owe(
                     session, row.template, MailKind(row.kind), recipient, now, key=f"instead:{row.id}",
                     severity=Severity(row.severity), facts={**row.facts, "instead_of": row.name},

@@ -97,8 +97,20 @@ class Web:
         host, _, port = self.bind.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise ValueError('bind: an address and port such as "127.0.0.1:8080"')
-        if self.public_url and urlsplit(self.public_url).scheme not in {"http", "https"}:
-            raise ValueError('public_url: an address such as "https://earshot.charity.example"')
+        if self.public_url and not _is_root(self.public_url):
+            raise ValueError('public_url: an address without a path such as "https://earshot.charity.example"')
+        if self.trusted_proxies < 0:
+            raise ValueError("trusted_proxies: 0, or how many proxies stand in front")
+
+
+def _is_root(url: str) -> bool:
+    """Whether an address names a host alone: the pages and their forms stand at its root."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(host) and parts.path in {"", "/"} and not parts.query
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +119,10 @@ class Chain:
 
     again: timedelta
     chair: timedelta
+
+    def __post_init__(self) -> None:
+        if self.again < timedelta(seconds=1):
+            raise ValueError('again: at least "1s", or one matter would fill a mailbox')
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +146,10 @@ class TakeoverSettings:
     poll_every: timedelta = timedelta(seconds=30)
     report_every: timedelta = timedelta(0)
     """How often the holder is mailed a situation report; 0 means never."""
+
+    def __post_init__(self) -> None:
+        if self.poll_every < timedelta(seconds=1):
+            raise ValueError('poll_every: at least "1s"')
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,14 +31,15 @@ from monitor.takeovers import own_posts_during
 
 
 def _takeover_facts(writer: Writer) -> tuple[Fact, ...]:
-    allowed = [str(name) for name in writer.facts.get("allowed") or ()]
-    allowed += [say_platform(str(name)) for name in writer.facts.get("allowed_platforms") or ()]
+    names = join([str(name) for name in writer.facts.get("allowed") or ()])
+    places = join([say_platform(str(name)) for name in writer.facts.get("allowed_platforms") or ()])
+    allowed = f"{names}, on {places}" if names and places else names or places
     pairs = (
         ("Since", writer.when("since")),
         ("Begun by", writer.word("by")),
         ("Reason", writer.word("reason")),
         ("Holder", writer.name_of(writer.word("holder", "ceo"))),
-        ("May still post", join(allowed) if allowed else "only the holder"),
+        ("May still post", allowed or "only the holder"),
         ("Incident", writer.word("incident")),
     )
     return tuple(Fact(label, text) for label, text in pairs if text)

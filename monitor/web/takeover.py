@@ -170,15 +170,18 @@ def begin() -> BaseResponse:
         row = session.get(IncidentRow, incident) if incident else None
         if row is not None and (row.drill or not may_see(row, who.role)):
             raise NotAllowed("A takeover cannot be about this incident.")
-        return takeovers.begin(
+        begun = takeovers.begin(
             session, house.app.desk, by=str(who.actor), reason=reason, now=now, role=who.role,
             incident=row.id if row is not None else "", allowed=names, allowed_platforms=platforms,
         )  # fmt: skip
+        if row is not None:
+            actions.acknowledge(session, row.id, who.actor, now)
+        return begun
 
     begun = change(work)
     return say(
         "Takeover has begun" if begun else "Takeover is on already",
-        "Everybody who posts is being told now. See next what is scheduled inside the platforms.",
+        f"{'Everybody who posts is being told now. ' if begun else ''}See next what is scheduled inside the platforms.",
         links={"See the takeover": "/takeover"},
     )
 

@@ -308,3 +308,18 @@ def test_a_link_that_was_used_stays_used_after_a_restore(make_house: MakeHouse, 
     with house.app.database.read() as session:
         assert session.scalar(select(func.count()).select_from(LinkUseRow)) == 1
         assert was_used(session, ticket, "acknowledge")
+
+
+def test_a_proposal_that_the_ceo_cannot_get_goes_to_the_chair(make_house: MakeHouse) -> None:
+    house = make_house()
+    app = house.app
+    ceo = app.people["ceo"]
+    house.mailer.refuse(ceo.email)
+    app.database.in_transaction(
+        lambda s: app.desk.owe(
+            s, "takeover_proposed", MailKind.TAKEOVER, ceo, house.now, key="i1", facts={"reason": "It spreads"}
+        )
+    )
+    house.tick()
+
+    assert any("Takeover is proposed" in subject for subject in house.subjects("chair"))

@@ -365,6 +365,15 @@ def test_channels_that_show_no_queue_must_be_looked_at_by_hand(house: PagesHouse
     assert browser.get("/takeover").text.count("Must be checked by hand") == 4
 
 
+def test_beginning_because_of_an_incident_takes_it_in_hand(house: PagesHouse) -> None:
+    house.incident()
+    browser = house.signed_in("ceo")
+
+    browser.press(do(browser, "/takeover/ask", reason="It spreads", incident="i1"), "begin")
+
+    assert house.row(IncidentRow, "i1").state == "acknowledged"
+
+
 def test_whoever_may_post_meanwhile_may_do_so_on_the_channels_of_the_settings(house: PagesHouse) -> None:
     browser = house.signed_in("ceo")
 

@@ -104,3 +104,15 @@ def test_text_that_may_no_longer_be_kept_shows_as_forgotten_with_its_link(house:
 
     assert "Forgotten:" in text
     assert "https://social.example/p1" in text
+
+
+def test_whoever_may_post_meanwhile_reads_so_once_signed_in(house: PagesHouse) -> None:
+    with house.app.database.write() as session:
+        takeovers.begin(
+            session, house.app.desk, by="Rowan", reason="A story", now=house.now, allowed=("Ade Lowe",),
+            allowed_platforms=("x",),
+        )  # fmt: skip
+
+    assert "You, Ade Lowe, may post meanwhile on X" in house.signed_in("poster").get("/publishing").text
+    assert "may post meanwhile" not in house.signed_in("staff").get("/publishing").text
+    assert "Ade" not in house.browser().get("/publishing").text
