@@ -215,12 +215,17 @@ def _short(kind: str) -> str:
 SUMMARY_WAIT = timedelta(hours=1)
 """How long the summary of the first run waits for platforms that are still being read."""
 
+SUMMARY_UNTIL = timedelta(days=30)
+"""When it no longer comes: that it was sent is remembered for a year only."""
+
 
 def sum_up_first_run(session: Session, desk: Desk, names: Iterable[str], now: datetime) -> None:
     """Once, when the past has been taken in quietly: one summary to the CEO and the operator instead of a flood."""
     rows = [row for row in (session.get(PlatformRow, name) for name in names) if row is not None]
     begun = [row.first_poll_at for row in rows if row.first_poll_at is not None]
     swept = [row for row in rows if row.first_sweep_at is not None]
+    if begun and now - min(begun) > SUMMARY_UNTIL:
+        return
     if not swept or (len(swept) < len(rows) and now - min(begun) < SUMMARY_WAIT):
         return
     if not say_once(session, "first run", now):

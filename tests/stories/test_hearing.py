@@ -12,7 +12,7 @@ from sqlalchemy import select
 from alerts.model import MailKind, Severity
 from connectors.errors import CredentialsRejected, RateLimited, Unreachable
 from connectors.model import Coverage, Fault
-from monitor import hearing
+from monitor import forgetting, hearing
 from monitor.model import Category
 from monitor.store.tables import DeafRow, MentionRow, PlatformRow
 from monitor.testing import House, a_house
@@ -275,3 +275,13 @@ def test_history_is_taken_in_quietly_but_grave_words_edited_into_it_later_are_to
     with house.app.database.read() as session:
         rows = {row.external_id: row.history for row in session.scalars(select(MentionRow))}
     assert rows == {old.external_id: True, harmless.external_id: False}
+
+
+def test_the_summary_of_the_first_run_does_not_come_again_a_year_later(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.now += timedelta(days=400)
+    forgetting.forget(house.app, house.now)
+
+    house.tick()
+
+    assert [subject for subject in house.subjects("ceo") if "FIRST RUN" in subject] == []
