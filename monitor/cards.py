@@ -54,8 +54,12 @@ class Cards:
     passwords: Card
 
     def for_category(self, category: str | None, source: str = "mention") -> Advice:
-        """The advice for a category; for none, that of what opened the incident (tip, volume, mood), or ``other``."""
-        return self.advice.get(category or source, self.advice["other"])
+        """The advice for a category; for none, that of what opened the incident (tip, volume, mood), or ``other``.
+
+        A drill tells of a false story, so that its card is rehearsed too.
+        """
+        opened_by = Category.MISINFORMATION if source == "drill" else source
+        return self.advice.get(category or opened_by, self.advice["other"])
 
 
 def load_cards(path: Path | None = None) -> Cards:

@@ -244,6 +244,7 @@ def _summary(heard: int, platforms: Sequence[PlatformWeeks], incidents: int, que
     words = f"{_many(heard, 'mention')} heard"
     if apart:
         words += f" (counted apart: {apart})"
+    words = f"{words[:1].upper()}{words[1:]}"
     return f"{words}, {_many(incidents, 'incident')}, {_many(questions, 'question')} waiting for an answer."
 
 

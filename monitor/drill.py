@@ -17,12 +17,16 @@ from monitor.clock import say_duration
 from monitor.intake import incident_of, new_incident_id
 from monitor.model import IncidentState
 from monitor.outbox import Desk, note
-from monitor.store.tables import AlertRow, IncidentRow
+from monitor.store.tables import AlertRow, IncidentRow, LogRow
 
 STORY = (
     "This is a drill. Imagine: a post says that donations were kept by staff. It is false, it was shared 300 times "
     "within the hour, and a journalist asks about it. Do what you would do."
 )
+
+
+WOULD_BEGIN = "DRILL: takeover would have begun"
+"""How the log of a drill says that somebody went all the way to takeover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +101,12 @@ def measured(session: Session, row: IncidentRow) -> Measured:
         steps.append((f"Acknowledged by {row.acknowledged_by}", f"after {after}"))
     else:
         steps.append(("Acknowledged", "by nobody" if row.state == IncidentState.CLOSED.value else "not yet"))
+    begun = session.scalar(
+        select(LogRow)
+        .where(LogRow.incident_id == row.id, LogRow.what.startswith(WOULD_BEGIN))
+        .order_by(LogRow.id)
+        .limit(1)
+    )
+    if begun is not None:
+        steps.append((f"Takeover by {begun.who}", f"would have begun after {say_duration(begun.at - row.opened_at)}"))
     return Measured(row.id, row.opened_at, row.state, tuple(steps))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from alerts.model import MailKind, Severity
-from monitor import actions, audit, registers, report, takeovers
+from monitor import actions, audit, drill, registers, report, takeovers
 from monitor.actions import NotAllowed
 from monitor.outbox import note
 from monitor.store.tables import CardTickRow, IncidentRow, RegisterRow, StatementRow
@@ -310,7 +310,7 @@ def begin(incident_id: str) -> BaseResponse:
     def work(session: Session, now: Any, who: Visitor) -> str:
         row = row_of(session, incident_id, who)
         if row.drill:
-            note(session, row.id, now, str(who.actor), f"DRILL: takeover would have begun: {reason}")
+            note(session, row.id, now, str(who.actor), f"{drill.WOULD_BEGIN}: {reason}")
             return "DRILL: takeover would have begun now"
         begun = takeovers.begin(
             session, house.app.desk, by=str(who.actor), reason=reason, now=now, role=who.role, incident=row.id

@@ -155,7 +155,7 @@ def view_of(session: Session, house: House, row: IncidentRow, *, role: str, sign
         severity=row.severity,
         state=row.state,
         sentence=advice.why,
-        where=excerpts.where_of(row, rows) or "Told by somebody in the team",
+        where=excerpts.where_of(row, rows) or ("A rehearsal" if row.drill else "Told by somebody in the team"),
         reach=excerpts.reach_of(session, row, rows, ground),
         growth=excerpts.growth_of(session, row.id, ground),
         moment=excerpts.moment_of(session, row, ground),

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from alerts.model import MailKind, Recipient, Severity
 from alerts.takeover import State, Takeover
-from monitor import actions, doors, takeovers
+from monitor import actions, doors, drill, takeovers
 from monitor.actions import DECIDERS, Actor, NotAllowed
 from monitor.links import LinkExpired, LinkInvalid, Purpose, Ticket, use_up, was_used
 from monitor.outbox import ROLE_WORDS, note
@@ -408,7 +408,7 @@ def _begin(session: Session, opened: Opened, reason: str, now: datetime) -> Done
     row = session.get(IncidentRow, opened.ticket.subject)
     _may_begin(opened, row)
     if row is not None and row.drill:
-        note(session, row.id, now, str(opened.actor), f"DRILL: takeover would have begun: {reason}")
+        note(session, row.id, now, str(opened.actor), f"{drill.WOULD_BEGIN}: {reason}")
         return "DRILL: takeover would have begun now", "This was a rehearsal. Nothing was locked, and nobody was told."
     begun = takeovers.begin(
         session, opened.house.app.desk, by=str(opened.actor), reason=reason, now=now, role=opened.ticket.role,

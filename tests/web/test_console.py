@@ -423,6 +423,22 @@ def test_a_drill_goes_through_the_chain_marked_and_is_measured(house: PagesHouse
     assert "DRILL" in ceo.get(f"/incidents/{number}").text
 
 
+def test_a_drill_rehearses_a_card_and_measures_takeover_too(house: PagesHouse) -> None:
+    browser = house.signed_in("ceo")
+    number = do(browser, "/drill").headers["Location"].rsplit("/", 1)[1]
+    house.later(minutes=7)
+    text = browser.get(f"/incidents/{number}").text
+    assert "Our mistake: publish a correction" in text
+    assert "Told by somebody in the team" not in text
+
+    browser.press(do(browser, f"/incidents/{number}/takeover", reason="It spreads"), "begin")
+
+    with house.app.database.read() as session:
+        steps = dict(drill.past(session)[0].steps)
+        assert takeovers.current(session).state is State.NORMAL
+    assert steps["Takeover by Rowan Ashdown (CEO)"] == "would have begun after 7 minutes"
+
+
 def test_a_drill_closes_without_registers(house: PagesHouse) -> None:
     browser = house.signed_in("ceo")
     number = do(browser, "/drill").headers["Location"].rsplit("/", 1)[1]
@@ -601,6 +617,13 @@ def test_drafts_are_filled_from_the_settings(house: PagesHouse, document: str) -
 
     assert "Tessellate UK" in text
     assert "47 hours" in text or document == "dpia"
+
+
+def test_the_preview_of_the_digest_begins_like_a_sentence(house: PagesHouse) -> None:
+    text = house.signed_in("ceo").get("/digests/next").text
+
+    assert "No mentions heard, no incidents, no questions" in text
+    assert "Digest the next one" not in text
 
 
 def test_a_head_that_is_written_wrongly_breaks_no_chain(house: PagesHouse) -> None:
