@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from alerts.mail import compose_digest
@@ -200,12 +200,13 @@ def bulletin_for(
         MentionRow.question.is_(False),
         MentionRow.severity == 0,
     )
-    watch, more_watch = _watch(session, app, since, until)
+    watch, more_watch = _watch(session, app, since, until, reader)
     incidents, more_incidents = _incidents(session, app, since, until, reader)
     weeks, platforms = _weeks(session, app, until)
     coverage = hearing.coverage_lines(session, now, zone)
     heard = sum((p.counts[-1] or 0) for p in platforms if not p.own)
-    summary = _summary(heard, platforms, len(incidents) + more_incidents, len(questions) + more_questions)
+    asked = _asked(session, app, since, until)
+    summary = _summary(heard, platforms, len(incidents) + more_incidents, asked)
     links: tuple[Link, ...] = ()
     if app.settings.public_url:
         links = (Link("Open Earshot", app.settings.public_url, main=True),)
@@ -239,23 +240,35 @@ def bulletin_for(
     )
 
 
-def _summary(heard: int, platforms: Sequence[PlatformWeeks], incidents: int, questions: int) -> str:
+def _asked(session: Session, app: App, since: datetime, until: datetime) -> str:
+    """How many questions wait; on platforms that are counted apart, in words of their own."""
+    counted = session.execute(
+        select(MentionRow.platform, func.count())
+        .where(*_waiting(since, until, MentionRow.question.is_(True)))
+        .group_by(MentionRow.platform)
+        .order_by(MentionRow.platform)
+    ).all()
+    own = {str(p): int(n) for p, n in counted if app.terms.get(p, app.terms["other"]).totals == "own"}
+    shared = sum(int(n) for p, n in counted if p not in own)
+    apart = "; ".join(f"{hearing.say_platform(name)} {number}" for name, number in own.items())
+    return f"{_many(shared, 'question')} waiting for an answer{f' (counted apart: {apart})' if apart else ''}"
+
+
+def _summary(heard: int, platforms: Sequence[PlatformWeeks], incidents: int, asked: str) -> str:
     apart = "; ".join(f"{p.platform} {p.counts[-1] or 0}" for p in platforms if p.own)
     words = f"{_many(heard, 'mention')} heard"
     if apart:
         words += f" (counted apart: {apart})"
     words = f"{words[:1].upper()}{words[1:]}"
-    return f"{words}, {_many(incidents, 'incident')}, {_many(questions, 'question')} waiting for an answer."
+    return f"{words}, {_many(incidents, 'incident')}, {asked}."
 
 
 def _many(count: int, noun: str) -> str:
     return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
 
 
-def _quotes(
-    session: Session, app: App, since: datetime, until: datetime, *conditions: object
-) -> tuple[tuple[Quote, ...], int]:
-    where = [
+def _waiting(since: datetime, until: datetime, *conditions: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+    return [
         MentionRow.first_seen_at > since,
         MentionRow.first_seen_at <= until,
         MentionRow.kind != Kind.OWN_POST.value,
@@ -264,22 +277,29 @@ def _quotes(
         MentionRow.history.is_(False),
         *conditions,
     ]
-    total = session.scalar(select(func.count()).select_from(MentionRow).where(*where)) or 0  # type: ignore[arg-type]
-    rows = session.scalars(
-        select(MentionRow).where(*where).order_by(MentionRow.posted_at).limit(MOST)  # type: ignore[arg-type]
-    ).all()
+
+
+def _quotes(
+    session: Session, app: App, since: datetime, until: datetime, *conditions: ColumnElement[bool]
+) -> tuple[tuple[Quote, ...], int]:
+    where = _waiting(since, until, *conditions)
+    total = session.scalar(select(func.count()).select_from(MentionRow).where(*where)) or 0
+    rows = session.scalars(select(MentionRow).where(*where).order_by(MentionRow.posted_at).limit(MOST)).all()
     ground = Ground(app.terms, app.settings.organisation, app.settings.zone, app.clock())
     quotes = tuple(quote_of(row, ground) for row in rows)
     return quotes, total - len(rows)
 
 
-def _watch(session: Session, app: App, since: datetime, until: datetime) -> tuple[tuple[Item, ...], int]:
+def _watch(session: Session, app: App, since: datetime, until: datetime, reader: str) -> tuple[tuple[Item, ...], int]:
     where = [
         MentionRow.first_seen_at > since,
         MentionRow.first_seen_at <= until,
         (MentionRow.severity == int(Severity.WATCH)) | (MentionRow.judged.is_(False)),
         MentionRow.history.is_(False),
     ]
+    if reader == "ceo":
+        hers = select(IncidentRow.id).where(IncidentRow.names_ceo.is_(True))
+        where.append(MentionRow.incident_id.is_(None) | MentionRow.incident_id.not_in(hers))
     total = session.scalar(select(func.count()).select_from(MentionRow).where(*where)) or 0
     rows = session.scalars(select(MentionRow).where(*where).order_by(MentionRow.posted_at.desc()).limit(MOST)).all()
     zone = app.settings.zone

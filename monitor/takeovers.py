@@ -199,7 +199,7 @@ def consider(session: Session, desk: Desk, incident: Incident, now: datetime, *,
         return
     accounts, platforms = _accounts(session, incident.id)
     if accounts >= ACCOUNTS and platforms >= PLATFORMS and not _was_begun_for(session, incident.id):
-        why = f"A crisis is carried by {accounts} accounts on {platforms} platforms."
+        why = f"A crisis is carried by several accounts on {platforms} platforms."
         begin_by_itself(session, desk, incident.id, why, now)
 
 

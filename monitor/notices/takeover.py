@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from alerts.model import (
+    Card,
     Fact,
     Link,
     Notice,
@@ -26,6 +27,7 @@ from monitor.links import Purpose
 from monitor.model import IncidentState
 from monitor.notices.incidents import incident_item
 from monitor.notices.writer import Writer, present
+from monitor.outbox import ROLE_WORDS
 from monitor.store.tables import DeafRow, IncidentRow, MentionRow
 from monitor.takeovers import own_posts_during
 
@@ -71,7 +73,8 @@ def takeover_begun(writer: Writer) -> Notice:
     summary = (
         f"It began by itself, as the settings allow. It ends by itself at {ends_at} unless one of you confirms it."
         if ends_at
-        else f"{writer.word('by', 'Somebody')} {'handed it over' if handed else 'began it'}. It lasts until it ends."
+        else f"{writer.word('by', 'Somebody')} {'handed it over' if handed else 'began it'}. "
+        "It lasts until one of you ends it."
     )
     return _takeover(
         writer,
@@ -116,9 +119,21 @@ def takeover_posters(writer: Writer) -> Notice:
         writer,
         "Please do not post until further notice",
         facts=tuple(fact for fact in facts if fact.text),
-        card=writer.house.cards.posters,
+        card=_spoken_by(writer.house.cards.posters, writer.word("holder", "ceo")),
         reader="You are told because you publish on our channels or work with us.",
         severity=Severity.CRISIS,
+    )
+
+
+def _spoken_by(card: Card, holder: str) -> Card:
+    """The card with the holder of the takeover where it speaks of the CEO."""
+    if holder == "ceo":
+        return card
+    who = ROLE_WORDS.get(holder, holder)
+    return replace(
+        card,
+        do=tuple(line.replace("the CEO", f"the {who}") for line in card.do),
+        dont=tuple(line.replace("the CEO", f"the {who}") for line in card.dont),
     )
 
 
@@ -255,9 +270,7 @@ def situation(writer: Writer) -> Notice:
         links=present(writer.link(Purpose.END, _key(writer), "End takeover")),
         sections=(
             Section("What was heard", _heard_lines(writer, start, until), "Nothing new was heard."),
-            Section(
-                "What others ask", (f"{count(asked, 'question')} without an answer.",) if asked else (), "Nothing."
-            ),
+            Section("What others ask", asked, "Nothing."),
             Section("Posts of ours that nobody allowed", tuple(lines), "None that Earshot saw."),
             Section("Still open", _open_lines(writer), "No incident is open."),
         ),
@@ -284,15 +297,19 @@ def _heard_lines(writer: Writer, since: datetime, until: datetime) -> tuple[str,
     return tuple(f"{say_platform(name)}: {count(all_, 'post')}, {grave:,} alerting" for name, all_, grave in rows)
 
 
-def _unanswered(writer: Writer, since: datetime) -> int:
-    return (
-        writer.session.scalar(
-            select(func.count()).where(
-                MentionRow.question.is_(True), MentionRow.answered_at.is_(None), MentionRow.first_seen_at > since
-            )
+def _unanswered(writer: Writer, since: datetime) -> tuple[str, ...]:
+    rows = writer.session.execute(
+        select(MentionRow.platform, func.count())
+        .where(
+            MentionRow.question.is_(True),
+            MentionRow.answered_at.is_(None),
+            MentionRow.first_seen_at > since,
+            MentionRow.kind != Kind.OWN_POST.value,
         )
-        or 0
+        .group_by(MentionRow.platform)
+        .order_by(MentionRow.platform)
     )
+    return tuple(f"{say_platform(name)}: {count(number, 'question')} without an answer." for name, number in rows)
 
 
 def _open_lines(writer: Writer) -> tuple[str, ...]:

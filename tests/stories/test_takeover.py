@@ -262,3 +262,17 @@ def test_the_hour_without_an_answer_is_counted_from_the_moment_at_which_it_becam
     house.fast_forward(minutes=32)
 
     assert _state(house) is State.ACTIVE
+
+
+def test_posters_are_sent_to_the_chair_where_the_chair_holds_it(make_house: MakeHouse) -> None:
+    house = make_house()
+    app = house.app
+    app.database.in_transaction(
+        lambda s: takeovers.begin(s, app.desk, by="Imogen Vale", reason="A claim", now=house.now, role="chair")
+    )
+    house.tick()
+
+    text = house.inbox("poster")[0].text
+    assert "Who speaks: Imogen Vale (Chair of trustees)" in text
+    assert "messages to the Chair of trustees" in text
+    assert "to the CEO" not in text

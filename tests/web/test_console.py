@@ -619,6 +619,21 @@ def test_drafts_are_filled_from_the_settings(house: PagesHouse, document: str) -
     assert "47 hours" in text or document == "dpia"
 
 
+def test_questions_are_not_added_up_across_platforms_and_the_digest_of_the_ceo_leaves_out_what_names_her(
+    house: PagesHouse,
+) -> None:
+    house.incident("i1", names_ceo=True)
+    house.mention(1, severity=0, question=True, categories=[])
+    house.mention(2, severity=0, question=True, categories=[], platform="youtube")
+    house.mention(3, severity=1, incident_id="i1", platform="instagram", url="https://social.example/hers")
+
+    hers = house.signed_in("ceo").get("/digests/next").text
+
+    assert "1 question waiting for an answer (counted apart: YouTube 1)" in hers
+    assert "social.example/hers" not in hers
+    assert "social.example/hers" in house.signed_in("chair").get("/digests/next").text
+
+
 def test_the_preview_of_the_digest_begins_like_a_sentence(house: PagesHouse) -> None:
     text = house.signed_in("ceo").get("/digests/next").text
 
