@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, false, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from alerts.model import Severity
@@ -544,14 +544,22 @@ def signal_json(signal: Signal, *, keep_scores: bool = True) -> dict[str, Any]:
 
 
 def _mark_answered(session: Session, answer: Mention) -> None:
-    """An answer by us settles the question that it stands under (policy 4.7)."""
+    """An answer by us settles the question that it stands under (policy 4.7), and those beside it in one exchange of
+    comments. What we write under a whole post settles no other comment there."""
+    above = session.scalar(
+        select(MentionRow).where(MentionRow.platform == answer.platform, MentionRow.external_id == answer.parent)
+    )
+    exchange = above is not None and (
+        above.kind == Kind.COMMENT.value or (above.kind == Kind.OWN_POST.value and above.parent is not None)
+    )
+    beside = MentionRow.parent == answer.parent if exchange else false()
     session.execute(
         update(MentionRow)
         .where(
             MentionRow.platform == answer.platform,
             MentionRow.answered_at.is_(None),
             MentionRow.kind != Kind.OWN_POST.value,
-            or_(MentionRow.external_id == answer.parent, MentionRow.parent == answer.parent),
+            or_(MentionRow.external_id == answer.parent, beside),
             MentionRow.posted_at <= answer.posted_at,
         )
         .values(answered_at=answer.posted_at)

@@ -212,6 +212,29 @@ def test_an_answer_by_us_settles_a_question(make_house: MakeHouse) -> None:
         assert row.answered_at is not None
 
 
+def test_what_we_write_under_a_whole_post_settles_no_question_of_others_there(make_house: MakeHouse) -> None:
+    house = make_house("facebook")
+    asked = an_assessment(Severity.ROUTINE, question=True)
+    post = house.say(a_mention("Come to the fair", external_id="p1", kind=Kind.OWN_POST))
+    house.say(a_mention("When does it open?", external_id="q1", parent=post.external_id), asked)
+    house.say(a_mention("And where?", external_id="q2", parent="q1"), asked)
+    house.fast_forward(minutes=2)
+    house.say(a_mention("So happy", external_id="a1", kind=Kind.OWN_POST, parent=post.external_id))
+    house.fast_forward(minutes=2)
+
+    def open_questions() -> list[str]:
+        with house.app.database.read() as session:
+            rows = session.scalars(
+                select(MentionRow.external_id).where(MentionRow.question.is_(True), MentionRow.answered_at.is_(None))
+            )
+            return sorted(rows)
+
+    assert open_questions() == ["q1", "q2"]
+    house.say(a_mention("At ten, in the park", external_id="a2", kind=Kind.OWN_POST, parent="q1"))
+    house.fast_forward(minutes=2)
+    assert open_questions() == []
+
+
 def test_what_is_written_after_a_restore_gets_ids_of_its_own(make_house: MakeHouse, tmp_path: Path) -> None:
     house = make_house("facebook")
     house.say(a_mention("The first complaint"), ALERT)
