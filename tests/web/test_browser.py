@@ -197,6 +197,20 @@ def test_a_staff_tip_reaches_the_ceo_who_acknowledges_it(chromium: Browser, site
     assert site.row(IncidentRow, incident).state == "acknowledged"
 
 
+def test_a_page_that_cannot_look_again_says_that_it_may_be_out_of_date(chromium: Browser, site: PagesHouse) -> None:
+    page = phone(chromium)
+    page.clock.install()
+    page.goto(f"{site.app.settings.public_url}/publishing")
+    page.route("**/publishing", lambda route: route.fulfill(status=503))
+    page.clock.run_for(21_000)
+    expect(page.get_by_role("alert")).to_contain_text("may be out of date")
+
+    page.unroute("**/publishing")
+    page.clock.run_for(21_000)
+
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
 def test_a_breach_is_seen_and_marked_as_in_order(chromium: Browser, site: PagesHouse) -> None:
     with site.app.database.write() as session:
         takeovers.begin(session, site.app.desk, by="Rowan Ashdown (CEO)", reason="A story", now=site.now)
