@@ -19,7 +19,7 @@ from alerts.model import (
 )
 from alerts.takeover import State
 from connectors.model import Kind
-from monitor import excerpts
+from monitor import excerpts, registers
 from monitor.clock import say_duration, say_moment
 from monitor.excerpts import count, join
 from monitor.hearing import say_platform
@@ -85,7 +85,7 @@ def takeover_begun(writer: Writer) -> Notice:
             writer.link(Purpose.UNDO, _key(writer), "Undo: end takeover now", main=not ends_at),
         ),
         without_links=_end_without_links(writer),
-        sections=_channels(writer),
+        sections=(*_channels(writer), *_undecided(writer)),
         cards=(writer.house.cards.takeover, writer.house.cards.passwords),
         coverage=writer.coverage(),
     )
@@ -95,6 +95,16 @@ def _channels(writer: Writer) -> tuple[Section, ...]:
     """What is planned inside the platforms, channel by channel, where somebody looked."""
     lines = tuple(" ".join(str(line).split()) for line in writer.facts.get("channels") or ())
     return (Section("Posts planned inside the platforms", lines),) if lines else ()
+
+
+def _undecided(writer: Writer) -> tuple[Section, ...]:
+    """Who may have to be told of the incident behind the takeover, as long as nobody has decided about it."""
+    row = writer.session.get(IncidentRow, writer.word("incident"))
+    if row is None or not registers.needed(row) or (row.names_ceo and writer.row.role == "ceo"):
+        return ()
+    names = tuple(registers.BODIES[body] for body in registers.undecided(writer.session, row.id))
+    lines = tuple(f"{name[:1].upper()}{name[1:]}" for name in names)
+    return (Section("Who must be told? Not decided yet", lines),) if lines else ()
 
 
 def _end_without_links(writer: Writer) -> str:
@@ -250,7 +260,7 @@ def takeover_reminder(writer: Writer) -> Notice:
         f"Takeover has lasted {count(days, 'day')}",
         links=present(writer.link(Purpose.END, _key(writer), "End takeover", main=True)),
         without_links=_end_without_links(writer),
-        sections=(Section("Still open", _open_lines(writer), "No incident is open."),),
+        sections=(Section("Still open", _open_lines(writer), "No incident is open."), *_undecided(writer)),
         coverage=writer.coverage(),
     )
 
@@ -273,6 +283,7 @@ def situation(writer: Writer) -> Notice:
             Section("What others ask", asked, "Nothing."),
             Section("Posts of ours that nobody allowed", tuple(lines), "None that Earshot saw."),
             Section("Still open", _open_lines(writer), "No incident is open."),
+            *_undecided(writer),
         ),
         coverage=writer.coverage(),
     )

@@ -7,12 +7,14 @@ from datetime import timedelta
 
 import pytest
 from makers import a_mention, an_assessment
+from sqlalchemy import select
 
 from alerts.model import MailKind, Severity
 from alerts.takeover import Refused, State
 from connectors.model import Author, Kind
-from monitor import takeovers
+from monitor import actions, registers, takeovers
 from monitor.model import Category
+from monitor.store.tables import IncidentRow
 from monitor.testing import House
 
 MakeHouse = Callable[..., House]
@@ -276,3 +278,23 @@ def test_posters_are_sent_to_the_chair_where_the_chair_holds_it(make_house: Make
     assert "Who speaks: Imogen Vale (Chair of trustees)" in text
     assert "messages to the Chair of trustees" in text
     assert "to the CEO" not in text
+
+
+def test_begun_and_a_day_later_the_holder_is_asked_who_must_be_told(make_house: MakeHouse) -> None:
+    house = make_house()
+    app = house.app
+    house.say(a_mention("a grave lie"), CRISIS)
+    house.fast_forward(minutes=1)
+    with app.database.read() as session:
+        incident = session.scalars(select(IncidentRow.id)).one()
+    chair = actions.Actor("chair", "Imogen Vale")
+    app.database.in_transaction(
+        lambda s: takeovers.begin(s, app.desk, by="Rowan", reason="A lie", now=house.now, incident=incident)
+    )
+    app.database.in_transaction(lambda s: registers.answer(s, incident, "insurer", "told", "", chair, house.now))
+    house.fast_forward(hours=25, step=timedelta(hours=1))
+
+    asked = [letter.text for letter in house.inbox("ceo") if "NOT DECIDED YET" in letter.text]
+    assert len(asked) == 2
+    assert all("- Children's services (LADO)" in text for text in asked)
+    assert "- The insurer" not in asked[-1]
