@@ -26,6 +26,10 @@ MAX_WORDS = 2_000
 """Characters of a note, a reason or a tip that are kept."""
 
 
+TOLD = "Told the CEO about this."
+"""How the log of a tip begins; who wrote it may have come by the link that is handed out, under any name."""
+
+
 class NotAllowed(Exception):
     """This person may not do this to this incident; the message says why and what to do instead."""
 
@@ -170,7 +174,7 @@ def tip(
     )
     session.add(row)
     session.flush()
-    note(session, row.id, now, by or "Somebody", "Told the CEO about this.")
+    note(session, row.id, now, by or "Somebody", TOLD)
     desk.advance(session, row, incident_of(row), now)
     return row
 

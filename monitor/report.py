@@ -12,10 +12,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from monitor import registers, takeovers
+from monitor.actions import TOLD
 from monitor.cards import Cards
 from monitor.clock import say_duration, say_moment
 from monitor.hearing import say_platform
 from monitor.notices import headline_of
+from monitor.outbox import ROLE_WORDS
 from monitor.store.tables import (
     AlertRow,
     DeafRow,
@@ -124,7 +126,7 @@ def _between(since: datetime | None, until: datetime | None, after: str) -> str:
 
 def _timeline(session: Session, row: IncidentRow, until: datetime) -> tuple[Line, ...]:
     lines = [
-        Line(entry.at, entry.who, entry.what)
+        Line(entry.at, _teller(entry.who) if entry.what == TOLD else entry.who, entry.what)
         for entry in session.scalars(select(LogRow).where(LogRow.incident_id == row.id).order_by(LogRow.id).limit(500))
     ]
     for alert in session.scalars(
@@ -138,6 +140,12 @@ def _timeline(session: Session, row: IncidentRow, until: datetime) -> tuple[Line
         if turn.facts.get("incident") == row.id and turn.verb not in {"begin", "end"}:
             lines.append(Line(turn.at, turn.by, f"Takeover: {turn.verb}."))
     return tuple(sorted(lines, key=lambda line: line.at))
+
+
+def _teller(who: str) -> str:
+    """Who told of it: one of us by name, or somebody whose name does not belong into a report."""
+    ours = any(who.endswith(f"({role})") for role in ROLE_WORDS.values())
+    return who if ours else "Somebody"
 
 
 def _say_answer(session: Session, incident: str, body: str) -> str:

@@ -659,6 +659,17 @@ def test_what_should_have_been_told_earlier_is_said_on_the_incident_and_stands_i
     assert "It was the first sign" in browser.get("/incidents/i1/report").text
 
 
+def test_the_report_names_none_who_told_by_the_link(house: PagesHouse) -> None:
+    visitor = house.browser()
+    visitor.press(visitor.get(house.tip_path()), "tell", words="Look at this", name="Maya Example")
+    do(house.signed_in("staff"), "/tell", words="And at this")
+    browser = house.signed_in("ceo")
+    reports = [browser.get(f"/incidents/{row.id}/report").text for row in all_of(house, IncidentRow)]
+
+    assert not any("Maya Example" in text for text in reports)
+    assert any("Sol Perry (staff)" in text for text in reports)
+
+
 def test_a_tip_about_the_ceo_says_who_is_told(house: PagesHouse) -> None:
     answer = do(house.signed_in("staff"), "/tell", words="It is about Rowan Ashdown")
 
