@@ -81,4 +81,4 @@ def must_be_answered(session: Session, row: IncidentRow) -> None:
     left = undecided(session, row.id)
     if left:
         names = ", ".join(BODIES[body] for body in left)
-        raise NotAllowed(f"Before it is closed, decide whether to tell: {names}. Answer in the registers below.")
+        raise NotAllowed(f"Before it is closed, decide whether to tell: {names}. Answer each on its page.")

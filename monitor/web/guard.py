@@ -225,7 +225,8 @@ def _say_error(error: HTTPException) -> Any:
 
 
 def _say_refusal(error: Exception) -> BaseResponse:
-    return _answer(409, "This was not done", str(error))
+    kept = "Nothing was changed. Your browser's Back button keeps what you wrote."
+    return _answer(409, "This was not done", str(error), kept, links=_way_back())
 
 
 def _say_fault(error: Exception) -> BaseResponse:
@@ -237,9 +238,17 @@ def _say_fault(error: Exception) -> BaseResponse:
     )
 
 
-def _answer(status: int, title: str, line: str) -> BaseResponse:
+def _way_back() -> dict[str, str]:
+    """The page that a refused button stood on, for those who have signed in."""
+    parts = request.path.strip("/").split("/")
+    if g.get("visitor") is None or not parts[0]:
+        return {}
+    return {"Back to the page": "/" + "/".join(parts[: 2 if parts[0] == "incidents" else 1])}
+
+
+def _answer(status: int, title: str, *lines: str, links: Mapping[str, str] | None = None) -> BaseResponse:
     if request.path.startswith("/api/") or request.path.endswith(".json"):
-        response: BaseResponse = jsonify({"error": title, "what": line})
+        response: BaseResponse = jsonify({"error": title, "what": lines[0]})
         response.status_code = status
         return response
-    return say(title, line, status=status)
+    return say(title, *lines, status=status, links=links)

@@ -256,6 +256,30 @@ def test_a_proposal_stands_on_the_first_page_but_not_for_the_ceo_whom_it_is_abou
         assert "It names her" in house.signed_in("chair").get(path).text
 
 
+def test_a_proposal_is_put_aside_with_a_reason(house: PagesHouse) -> None:
+    house.incident()
+    do(house.signed_in("staff"), "/incidents/i1/propose", reason="It spreads fast")
+    browser = house.signed_in("ceo")
+    assert "put the proposal aside" in browser.get("/takeover").text
+
+    do(browser, "/takeover/end", reason="One answer is enough")
+
+    with house.app.database.read() as session:
+        assert takeovers.current(session).state is State.NORMAL
+        assert [(t.verb, t.reason) for t in takeovers.history(session, 1)] == [("withdraw", "One answer is enough")]
+    assert "TAKEOVER PROPOSED" not in browser.get("/").text
+    assert house.alerts("takeover_ended") == []
+
+
+def test_a_refusal_says_the_way_back(house: PagesHouse) -> None:
+    house.incident()
+    browser = house.signed_in("ceo")
+
+    assert 'href="/incidents/i1"' in do(browser, "/incidents/i1/close", reason="Done").text
+    assert 'href="/takeover"' in do(browser, "/takeover/allow").text
+    assert "Nothing was changed" in do(browser, "/takeover/allow").text
+
+
 def test_handing_to_the_chair_tells_the_chair(house: PagesHouse) -> None:
     house.incident()
 
