@@ -26,6 +26,8 @@ UNANSWERED_FOR = timedelta(hours=1)
 """How long a CRISIS stays unacknowledged before takeover may begin by itself (settled questions, 5)."""
 
 REMIND_EVERY = timedelta(days=1)
+STILL_ON_HOLD = 7
+"""After so many days, and again, the holder is reminded of what was kept on hold when a takeover stood down."""
 
 
 def current(session: Session) -> Takeover:
@@ -224,7 +226,10 @@ def tick(session: Session, desk: Desk, now: datetime) -> None:
     if takeover.is_active and takeover.since is not None:
         _remind(session, desk, takeover, now)
         _situation(session, desk, takeover, now)
-    elif desk.begins_by_itself:
+        return
+    if takeover.state is State.STANDING_DOWN and takeover.since is not None:
+        _remind(session, desk, takeover, now)
+    if desk.begins_by_itself:
         _begin_unanswered(session, desk, now)
 
 
@@ -261,6 +266,8 @@ def _told_as_crisis_at(session: Session, row: IncidentRow) -> datetime:
 def _remind(session: Session, desk: Desk, takeover: Takeover, now: datetime) -> None:
     assert takeover.since is not None
     days = int((now - takeover.since) / REMIND_EVERY)
+    if not takeover.is_active:
+        days -= days % STILL_ON_HOLD
     if days < 1:
         return
     holder = desk.person(session, takeover.holder) or desk.head(session)

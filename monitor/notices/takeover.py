@@ -43,6 +43,7 @@ def _takeover_facts(writer: Writer) -> tuple[Fact, ...]:
         ("Holder", writer.name_of(writer.word("holder", "ceo"))),
         ("May still post", allowed or "only the holder"),
         ("Incident", writer.word("incident")),
+        ("Stays on hold", writer.word("on_hold")),
     )
     return tuple(Fact(label, text) for label, text in pairs if text)
 
@@ -255,10 +256,15 @@ def _deaf_lines(writer: Writer, since: datetime | None, until: datetime) -> tupl
 
 def takeover_reminder(writer: Writer) -> Notice:
     days = int(writer.facts.get("days") or 1)
+    on_hold = writer.word("on_hold")
+    headline = (
+        f"Something is on hold for {count(days, 'day')} now" if on_hold else f"Takeover has lasted {count(days, 'day')}"
+    )
+    label = "Back to normal: nothing stays on hold" if on_hold else "End takeover"
     return _takeover(
         writer,
-        f"Takeover has lasted {count(days, 'day')}",
-        links=present(writer.link(Purpose.END, _key(writer), "End takeover", main=True)),
+        headline,
+        links=present(writer.link(Purpose.END, _key(writer), label, main=True)),
         without_links=_end_without_links(writer),
         sections=(Section("Still open", _open_lines(writer), "No incident is open."), *_undecided(writer)),
         coverage=writer.coverage(),

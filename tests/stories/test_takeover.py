@@ -298,3 +298,18 @@ def test_begun_and_a_day_later_the_holder_is_asked_who_must_be_told(make_house: 
     assert len(asked) == 2
     assert all("- Children's services (LADO)" in text for text in asked)
     assert "- The insurer" not in asked[-1]
+
+
+def test_what_stays_on_hold_is_not_forgotten(make_house: MakeHouse) -> None:
+    house = make_house()
+    app = house.app
+    _begin(house)
+    app.database.in_transaction(
+        lambda s: takeovers.end(s, app.desk, by="Rowan Ashdown", reason="Calm", now=house.now, on_hold="The festival")
+    )
+    house.fast_forward(days=15, step=timedelta(hours=6))
+
+    told = [letter for letter in house.inbox("ceo") if "Something is on hold for" in letter.subject]
+    assert [letter.subject[-10:] for letter in told] == ["7 days now", "4 days now"]
+    assert "Stays on hold: The festival" in told[0].text
+    assert not any("Takeover has lasted" in subject for subject in house.subjects("ceo"))
