@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -30,6 +31,14 @@ WHERE = {
     "youtube": "https://studio.youtube.com/",
 }
 """Where a person finds the queue of each platform."""
+
+
+def where(name: str, organisation: Organisation) -> str:
+    """Where a person finds the queue of a platform; on LinkedIn below the page's own name."""
+    handle = organisation.handles.get(name, "")
+    if name == "linkedin" and handle:
+        return f"https://www.linkedin.com/company/{quote(handle.lstrip('@'), safe='')}/admin/"
+    return WHERE.get(name, "")
 
 
 def run(app: App, now: datetime) -> list[str]:

@@ -85,7 +85,11 @@ class Writer:
             return ""
         operator = self.house.people.get("operator")
         ask = f" Or ask {operator.name}, who looks after Earshot." if operator else ""
-        listed = " On the server, `earshot incidents` lists what is open."
+        role = self.row.role if self.row.role in self.house.people else "ceo"
+        listed = (
+            f" On the server, `earshot incidents` lists what is open, and `earshot sign-in {role}` prints a link to "
+            "the page with more."
+        )
         if incident:
             listed += f' `earshot acknowledge {incident} --by "..."` says that you are on it.'
         begin = ' `earshot takeover begin --reason "..."` begins takeover.' if takeover else ""

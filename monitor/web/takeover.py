@@ -110,8 +110,9 @@ def _preflight(session: Session, house: House, begun: str) -> list[tuple[str, Pr
         for platform in poster.platforms:
             owners.setdefault(platform, []).append(poster.name)
     names = dict.fromkeys([*preflight.WHERE, *known])
+    organisation = house.app.settings.organisation
     return [
-        (name, known.get(name), preflight.WHERE.get(name, ""), ", ".join(dict.fromkeys(owners.get(name, []))))
+        (name, known.get(name), preflight.where(name, organisation), ", ".join(dict.fromkeys(owners.get(name, []))))
         for name in names
     ]
 

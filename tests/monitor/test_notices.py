@@ -239,6 +239,7 @@ def test_without_a_public_address_a_mail_has_no_link_and_says_what_to_do_instead
 
     assert "/a/" not in letter.html + letter.text
     assert "`earshot acknowledge kd7mrwqz --by" in letter.text
+    assert "`earshot sign-in ceo`" in letter.text
     assert "earshot takeover begin" in letter.text
     assert "Lee Marsh" in letter.text
 

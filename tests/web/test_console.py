@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -372,6 +373,15 @@ def test_standing_down_still_shows_what_was_looked_at_and_what_our_channels_did(
     assert text.count("BREACH") == 1
     assert text.count("Must be checked by hand") == 5
     assert "is being looked at" not in text
+
+
+def test_linkedins_queue_is_found_below_the_pages_own_name(house: PagesHouse) -> None:
+    from monitor import preflight
+
+    organisation = replace(house.app.settings.organisation, handles={"linkedin": "tessellate-uk"})
+
+    assert preflight.where("linkedin", organisation) == "https://www.linkedin.com/company/tessellate-uk/admin/"
+    assert preflight.where("youtube", organisation) == preflight.WHERE["youtube"]
 
 
 def test_channels_that_show_no_queue_must_be_looked_at_by_hand(house: PagesHouse) -> None:
