@@ -70,8 +70,9 @@ def write(app: App, out: Path) -> str:
                 text("INSERT INTO earshot_backup VALUES (:at, :version)"),
                 {"at": app.clock().isoformat(), "version": "1"},
             )
-            for platform in [name for name, terms in app.terms.items() if not terms.in_backups]:
-                _strip(into, platform)
+            for platform in into.scalars(select(MentionRow.platform).distinct()).all():
+                if not app.terms.get(platform, app.terms["other"]).in_backups:
+                    _strip(into, platform)
     finally:
         target.dispose()
     with contextlib.closing(sqlite3.connect(part)) as raw:

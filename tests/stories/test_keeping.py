@@ -159,17 +159,19 @@ def test_a_person_can_be_found_exported_and_erased_and_does_not_come_back(
 def test_a_backup_leaves_linkedins_words_out_and_brings_nothing_forgotten_back(
     make_house: MakeHouse, tmp_path: Path
 ) -> None:
-    house = make_house("facebook", "linkedin")
+    house = make_house("facebook", "linkedin", "mastodon")
     author = Author(name="Sigrid Example", handle="sigrid_example", id="4711")
     house.say(a_mention("To be erased: the lighthouse keeper", author=author), ALERT)
     house.say(a_mention("To be deleted there: the tortoise", external_id="t1"), ALERT)
     house.say(a_mention("To be kept: the umbrella", external_id="u1"), ALERT)
     house.say(a_mention("Words on LinkedIn: the abacus", platform="linkedin", external_id="l1"), ALERT)
+    house.say(a_mention("Words elsewhere: the sextant", platform="mastodon", external_id="m1"), ALERT)
     house.fast_forward(minutes=2)
 
     backup.write(house.app, tmp_path / "earshot.backup")
     raw = (tmp_path / "earshot.backup").read_bytes()
     assert b"abacus" not in raw
+    assert b"sextant" not in raw  # a stranger's platform has the strictest terms
     assert b"umbrella" in raw
 
     subjects.erase(house.app, "sigrid_example")
