@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from flask import Blueprint, Response, abort, g, jsonify, request
-from sqlalchemy import select
+from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
@@ -32,6 +32,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 MOST = 200
 """Entries of one answer; the next page begins where this one ends."""
+
+MOST_AT_ONCE = 5_000
+"""Entries of one and the same second."""
 
 CALLS_A_MINUTE = 600
 _MINUTE = timedelta(minutes=1)
@@ -139,7 +142,7 @@ def incidents() -> Response:
     if before:
         query = query.where(IncidentRow.opened_at < before)
     with house.app.database.read() as session:
-        rows = session.scalars(query.order_by(IncidentRow.opened_at.desc(), IncidentRow.id).limit(limit)).all()
+        rows = _page(session, query, IncidentRow.opened_at, IncidentRow.id, limit)
         return jsonify({"incidents": [_incident(session, house, row) for row in rows]})
 
 
@@ -201,7 +204,7 @@ def mentions() -> Response:
     if before:
         query = query.where(MentionRow.posted_at < before)
     with house.app.database.read() as session:
-        rows = session.scalars(query.order_by(MentionRow.posted_at.desc(), MentionRow.id.desc()).limit(limit)).all()
+        rows = _page(session, query, MentionRow.posted_at, MentionRow.id, limit)
         hidden = set(session.scalars(select(IncidentRow.id).where(IncidentRow.names_ceo.is_(True))))
         return jsonify({"mentions": [_mention(house, row) for row in rows if row.incident_id not in hidden]})
 
@@ -224,6 +227,19 @@ def tip() -> Response:
         return _made({"incident": house.change(work)})
     except NotAllowed as refusal:
         abort(400, str(refusal))
+
+
+def _page(session: Session, query: Select[Any], moment: Any, number: Any, limit: int) -> list[Any]:
+    """The newest rows, with all of the last one's second: the next page begins before that second."""
+    order = (moment.desc(), number.desc())
+    rows = list(session.scalars(query.order_by(*order).limit(limit)))
+    if len(rows) == limit:
+        edge, last = getattr(rows[-1], moment.key), rows[-1].id
+        rest = or_(moment < edge, and_(moment == edge, number < last))
+        rows += session.scalars(
+            query.where(moment >= edge.replace(microsecond=0), rest).order_by(*order).limit(MOST_AT_ONCE)
+        )
+    return rows
 
 
 # ── in and out ──────────────────────────────────────────────────────────────────────────────────────

@@ -132,7 +132,11 @@ _ID = {
     "required": True,
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,20}$"},
 }
-_LIMIT = _query("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, "How many at most.")
+_LIMIT = _query(
+    "limit",
+    {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
+    "How many; others of the last one's second come along.",
+)
 _BEFORE = _query("before", _TIME, "Only those from before this time, for the next page.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -132,3 +133,18 @@ def test_a_tool_gets_no_number_that_adds_up_what_is_counted_apart(house: PagesHo
     assert tool.get("/api/incidents/i1").json["mentions"] is None
     assert tool.get("/api/incidents/i1").json["accounts"] is None
     assert tool.get("/api/incidents/i2").json["mentions"] == 7
+
+
+def test_no_page_loses_what_happened_within_one_second(house: PagesHouse) -> None:
+    for number in range(7):
+        house.incident(f"i{number}", opened_at=house.now + timedelta(milliseconds=100 * number))
+        house.mention(number + 1, posted_at=house.now)
+    house.incident("old", opened_at=house.now - timedelta(hours=1))
+    tool = Tool(house, "incidents:read", "mentions:read")
+
+    first = tool.get("/api/incidents?limit=3").json["incidents"]
+    before = first[-1]["opened_at"].replace("+", "%2B")
+    second = tool.get(f"/api/incidents?limit=3&before={before}").json["incidents"]
+
+    assert [i["id"] for i in first + second] == ["i6", "i5", "i4", "i3", "i2", "i1", "i0", "old"]
+    assert len(tool.get("/api/mentions?limit=2").json["mentions"]) == 7
