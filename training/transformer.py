@@ -27,9 +27,9 @@ HEADS_SEED = 7
 class Recipe:
     """How a reader is trained. The figures behind each choice stand in the decision record."""
 
-    epochs: int = 5
+    epochs: int = 4
     batch: int = 32
-    rate: float = 1e-4
+    rate: float = 2.5e-4
     head_rate: float = 5e-4
     smoothing: float = 0.05
     level_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.1, 1.2)
