@@ -54,11 +54,11 @@ def run(app: App, now: datetime) -> list[str]:
     for name in missing:
         result, found = _look(app, name, now)
         row = PreflightRow(takeover=begun, platform=name, result=result, found=found, at=now)
-        app.database.in_transaction(lambda session, row=row: _add(session, row))  # type: ignore[misc]
+        app.database.in_transaction(lambda session, row=row: _add(session, app, row, now))  # type: ignore[misc]
     return missing
 
 
-def _add(session: Session, row: PreflightRow) -> None:
+def _add(session: Session, app: App, row: PreflightRow, now: datetime) -> None:
     found = session.scalar(
         select(PreflightRow.id).where(PreflightRow.takeover == row.takeover, PreflightRow.platform == row.platform)
     )
@@ -68,6 +68,8 @@ def _add(session: Session, row: PreflightRow) -> None:
                 takeover=row.takeover, platform=row.platform, result=row.result, found=row.found, at=row.at, done_by=""
             )
         )
+        if row.result == "found":
+            takeovers.owe_planned(session, app.desk, row.platform, now)
 
 
 def _look(app: App, name: str, now: datetime) -> tuple[str, list[dict[str, Any]]]:

@@ -292,6 +292,18 @@ def _situation(session: Session, desk: Desk, takeover: Takeover, now: datetime) 
     )
 
 
+def owe_planned(session: Session, desk: Desk, platform: str, now: datetime) -> None:
+    """Owe the holder a report at once: something waits inside a platform and would be published by itself."""
+    takeover = current(session)
+    if not takeover.is_active or takeover.since is None:
+        return
+    holder = desk.person(session, takeover.holder) or desk.head(session)
+    facts = {**_facts(takeover), "from": takeover.since.isoformat(), "until": now.isoformat(), "planned": platform}
+    desk.owe(
+        session, "situation", MailKind.REPORT, holder, now, key=f"{_key(takeover)}:planned:{platform}", facts=facts
+    )  # fmt: skip
+
+
 def _accounts(session: Session, incident_id: str) -> tuple[int, int]:
     row = session.execute(
         select(func.count(), func.count(func.distinct(IncidentAccountRow.platform))).where(

@@ -28,7 +28,7 @@ from monitor.model import IncidentState
 from monitor.notices.incidents import incident_item
 from monitor.notices.writer import Writer, present
 from monitor.outbox import ROLE_WORDS
-from monitor.store.tables import DeafRow, IncidentRow, MentionRow
+from monitor.store.tables import DeafRow, IncidentRow, MentionRow, PreflightRow
 from monitor.takeovers import own_posts_during
 
 
@@ -86,16 +86,27 @@ def takeover_begun(writer: Writer) -> Notice:
             writer.link(Purpose.UNDO, _key(writer), "Undo: end takeover now", main=not ends_at),
         ),
         without_links=_end_without_links(writer),
-        sections=(*_channels(writer), *_undecided(writer)),
+        sections=(*_planned(writer), *_undecided(writer)),
         cards=(writer.house.cards.takeover, writer.house.cards.passwords),
         coverage=writer.coverage(),
     )
 
 
-def _channels(writer: Writer) -> tuple[Section, ...]:
-    """What is planned inside the platforms, channel by channel, where somebody looked."""
-    lines = tuple(" ".join(str(line).split()) for line in writer.facts.get("channels") or ())
-    return (Section("Posts planned inside the platforms", lines),) if lines else ()
+def _planned(writer: Writer) -> tuple[Section, ...]:
+    """What waits inside the platforms and would be published by itself, where a platform shows it."""
+    rows = writer.session.scalars(
+        select(PreflightRow)
+        .where(PreflightRow.takeover == writer.word("since"), PreflightRow.result == "found")
+        .where(PreflightRow.done_by == "")
+        .order_by(PreflightRow.platform)
+    )
+    lines = tuple(
+        f"{say_platform(row.platform)}: {count(len(row.found), 'post')}, the first on "
+        f"{writer.say(min(datetime.fromisoformat(post['at']) for post in row.found))}. "
+        "Take it out of the queue there; Earshot changes nothing on a platform."
+        for row in rows
+    )
+    return (Section("Planned posts that would still be published", lines),) if lines else ()
 
 
 def _undecided(writer: Writer) -> tuple[Section, ...]:
@@ -278,13 +289,17 @@ def situation(writer: Writer) -> Notice:
     lines = [f"{say_platform(p.platform)}: a post of ours at {writer.say(p.posted_at)}" for p in breaches[:10]]
     span = f"{writer.say(start)} to {writer.say(until)}"
     asked = _unanswered(writer, start)
+    planned = writer.word("planned")
     return _takeover(
         writer,
-        f"The situation, {span}",
+        f"{say_platform(planned)} has planned posts that would still be published"
+        if planned
+        else f"The situation, {span}",
         tag="REPORT",
         facts=_takeover_facts(writer),
         links=present(writer.link(Purpose.END, _key(writer), "End takeover")),
         sections=(
+            *_planned(writer),
             Section("What was heard", _heard_lines(writer, start, until), "Nothing new was heard."),
             Section("What others ask", asked, "Nothing."),
             Section("Posts of ours that nobody allowed", tuple(lines), "None that Earshot saw."),

@@ -14,7 +14,7 @@ from makers import NOW
 from connectors.errors import CredentialsRejected
 from connectors.model import Scheduled
 from monitor import preflight, takeovers
-from monitor.store.tables import PreflightRow
+from monitor.store.tables import AlertRow, PreflightRow
 from monitor.workers import DeadlineExceeded
 
 CONNECTORS = {"facebook": {"page_id": "1", "page_token": "secret-token", "app_secret": "secret-app"}}
@@ -78,3 +78,22 @@ def test_without_a_takeover_nothing_is_looked_at(tmp_path: Path) -> None:
     assert preflight.run(house.app, house.now) == []
     house.close()
     assert runner.asked == 0
+
+
+def test_the_holder_is_mailed_at_once_that_something_would_still_be_published(tmp_path: Path) -> None:
+    post = Scheduled("facebook", "9", "Come to our festival!", NOW + timedelta(hours=3), "https://facebook.example/9")
+    house = PagesHouse(tmp_path, runner=Answers((post, post)), connectors=CONNECTORS)
+    with house.app.database.write() as session:
+        takeovers.begin(session, house.app.desk, by="Rowan Ashdown (CEO)", reason="A story", now=house.now)
+
+    preflight.run(house.app, house.now)
+    preflight.run(house.app, house.now)
+
+    with house.app.database.read() as session:
+        owed = session.query(AlertRow).filter(AlertRow.template == "situation").all()
+        (letter,) = (house.app.dispatcher.letter(session, row, house.now) for row in owed)
+    house.close()
+    assert owed[0].role == "ceo"
+    assert "Facebook has planned posts" in letter.subject
+    assert "Facebook: 2 posts, the first on" in letter.text
+    assert "festival" not in letter.text
