@@ -42,7 +42,7 @@ MARKS_KEPT = 500
 """Marks of harmless posts that are compared with; the newest ones."""
 
 STEP = 0.1
-LOWEST, HIGHEST = 0.3, 0.7
+LOWEST, HIGHEST = 0.4, 0.9
 """How far the alert line moves in one proposal, and the bounds that it never leaves."""
 
 POSTS_TRIED, POSTS_READ = 2_000, 300
@@ -163,7 +163,7 @@ def report(app: App) -> str:
         told = list(session.scalars(select(IncidentRow).where(*_told())))
         calm = set(session.scalars(select(FeedbackRow.incident_id).where(FeedbackRow.verdict == CALM)))
         missed = list(session.scalars(select(FeedbackRow).where(FeedbackRow.verdict == MISSED)))
-        spoken = _rules_spoken(session, [row.id for row in told])
+        by_rule, wrong_by_rule = rules_measured(session)
         levels = _levels_of(session, [row.mention_id for row in missed if row.mention_id is not None])
     if not told and not missed:
         return "Nothing was told and nothing was reported as missed so far; there is nothing to measure."
@@ -176,12 +176,17 @@ def report(app: App) -> str:
     lines.append(f"Should have been told: {_many(len(missed), 'time')}.")
     lines += [f"  judged {level}: {count}" for level, count in sorted(levels.items())]
     lines += _table("By category", Counter(_subject(row) for row in told), Counter(_subject(row) for row in wrong))
-    lines += _table(
-        "By rule",
-        Counter(rule for row in told for rule in spoken.get(row.id, ())),
-        Counter(rule for row in wrong for rule in spoken.get(row.id, ())),
-    )
+    lines += _table("By rule", by_rule, wrong_by_rule)
     return "\n".join(lines)
+
+
+def rules_measured(session: Session) -> tuple[Counter[str], Counter[str]]:
+    """For each rule, in how many incidents that were told it spoke, and how many of those were called no problem."""
+    told = list(session.scalars(select(IncidentRow.id).where(*_told())))
+    calm = set(session.scalars(select(FeedbackRow.incident_id).where(FeedbackRow.verdict == CALM)))
+    spoken = _rules_spoken(session, told)
+    every = Counter(rule for rules in spoken.values() for rule in rules)
+    return every, Counter(rule for incident, rules in spoken.items() if incident in calm for rule in rules)
 
 
 def _share(told: int, wrong: int) -> str:

@@ -55,7 +55,8 @@ def _page(text: str, kind: str, assessment: Any) -> BaseResponse:
     house = house_of()
     rules = _rules(house)
     with house.app.database.read() as session:
-        right = _verdicts(session, house)
+        missed = _missed(session, house)
+        told, wrong = learning.rules_measured(session)
     return make_response(
         render_template(
             "rules.html",
@@ -64,8 +65,9 @@ def _page(text: str, kind: str, assessment: Any) -> BaseResponse:
             kinds=[k.value for k in Kind],
             assessment=assessment,
             files=rules,
-            wrong=right[learning.CALM],
-            missed=right[learning.MISSED],
+            told=told,
+            wrong=wrong,
+            missed=missed,
         )
     )
 
@@ -81,10 +83,10 @@ def _rules(house: House) -> dict[str, list[Rule]]:
     return known
 
 
-def _verdicts(session: Session, house: House) -> dict[str, Counter[str]]:
-    """For each rule, how often people here said "not a problem" and "should have told me"."""
-    found: dict[str, Counter[str]] = {learning.CALM: Counter(), learning.MISSED: Counter()}
-    for row in session.scalars(select(FeedbackRow).where(FeedbackRow.at > house.now - LATELY).limit(5000)):
-        if row.verdict in found:
-            found[row.verdict].update(str(rule) for rule in set(row.rules) if rule)
+def _missed(session: Session, house: House) -> Counter[str]:
+    """For each rule, how often people here said "should have told me" of a post on which it spoke."""
+    found: Counter[str] = Counter()
+    lately = (FeedbackRow.at > house.now - LATELY, FeedbackRow.verdict == learning.MISSED)
+    for row in session.scalars(select(FeedbackRow).where(*lately).limit(5000)):
+        found.update(str(rule) for rule in set(row.rules) if rule)
     return found

@@ -12,9 +12,11 @@ from house_pages import Browser, PagesHouse
 
 from alerts.takeover import State
 from connectors.model import Kind
-from monitor import audit, drill, takeovers
+from monitor import audit, drill, learning, takeovers
+from monitor.app import rules_folder
 from monitor.links import Purpose
 from monitor.registers import BODIES
+from monitor.scoring.rules import load_rules
 from monitor.store.tables import (
     AccountRow,
     AlertRow,
@@ -586,6 +588,26 @@ def test_a_sentence_is_judged_and_nothing_of_it_is_kept(house: PagesHouse) -> No
     assert "CRISIS" in text or "ALERT" in text
     assert "Why" in text
     assert house.snapshot() == before
+
+
+def test_behind_a_rule_stands_how_often_it_was_right_here(house: PagesHouse) -> None:
+    spoke = {
+        "rule": "plain-lies",
+        "sentence": "S.",
+        "clause": "6.3",
+        "words": "w",
+        "weight": 2.0,
+        "category": "misinformation",
+    }
+    rule = load_rules(rules_folder(house.app.settings)).rules[0]
+    for n in (1, 2):
+        house.mention(n, incident_id=house.incident(f"i{n}"), signals=[{**spoke, "rule": rule.id}])
+    house.add(FeedbackRow(at=house.now, who="ceo", verdict=learning.CALM, reason="It is a joke.", incident_id="i2"))
+
+    text = house.signed_in("ceo").get("/rules").text
+
+    assert text.count("right in") == 1
+    assert "right in 1 of 2 incidents" in text
 
 
 def test_digests_are_listed_and_made_anew(house: PagesHouse) -> None:
