@@ -155,11 +155,12 @@ def confirm(session: Session, *, by: str, now: datetime) -> bool:
 
 
 def hand_over(session: Session, desk: Desk, *, by: str, to: str, now: datetime) -> bool:
-    """Give the takeover to the other role and tell both. Raises ``alerts.takeover.Refused``."""
+    """Give the takeover to the other role; tell both, and the posters. Raises ``alerts.takeover.Refused``."""
     after = machine.hand_over(current(session), by=by, to=to)
     if not _record(session, Verb.HAND_OVER, after, now) or after is None:
         return False
     _owe_leaders(session, desk, "takeover_begun", after, now, handed=now.isoformat())
+    _owe_posters(session, desk, after, now, handed=now.isoformat())
     return True
 
 
@@ -318,10 +319,14 @@ def _accounts(session: Session, incident_id: str) -> tuple[int, int]:
 
 def _owe_begun(session: Session, desk: Desk, takeover: Takeover, now: datetime) -> None:
     _owe_leaders(session, desk, "takeover_begun", takeover, now)
+    _owe_posters(session, desk, takeover, now)
+
+
+def _owe_posters(session: Session, desk: Desk, takeover: Takeover, now: datetime, *, handed: str = "") -> None:
     for poster in desk.posters:
         desk.owe(
-            session, "takeover_posters", MailKind.TAKEOVER, poster, now, key=_key(takeover), severity=Severity.CRISIS,
-            facts=_facts(takeover),
+            session, "takeover_posters", MailKind.TAKEOVER, poster, now, key=_key(takeover) + handed,
+            severity=Severity.CRISIS, facts={**_facts(takeover), "handed": handed},
         )  # fmt: skip
 
 

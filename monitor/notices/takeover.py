@@ -139,7 +139,9 @@ def takeover_posters(writer: Writer) -> Notice:
         facts.append(Fact("Your channels", platforms))
     return _takeover(
         writer,
-        "Please do not post until further notice",
+        f"{writer.name_of(writer.word('holder', 'ceo'))} speaks for us now; please still do not post"
+        if writer.word("handed")
+        else "Please do not post until further notice",
         facts=tuple(fact for fact in facts if fact.text),
         card=_spoken_by(writer.house.cards.posters, writer.word("holder", "ceo")),
         reader="You are told because you publish on our channels or work with us.",

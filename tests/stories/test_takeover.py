@@ -236,6 +236,9 @@ def test_it_may_go_to_and_fro_between_ceo_and_chair_and_both_hear_of_each_turn(m
     house.fast_forward(minutes=1)
 
     assert len(house.inbox("ceo")) == len(house.inbox("chair")) == 3
+    told = [letter.subject for letter in house.inbox("poster")]
+    assert len(told) == 3
+    assert all("speaks for us now; please still do not post" in subject for subject in told)
 
 
 def test_the_ledger_names_who_let_others_post_and_still_knows_who_began_it(make_house: MakeHouse) -> None:
