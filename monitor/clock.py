@@ -60,8 +60,9 @@ def say_moment(moment: datetime, zone: ZoneInfo, *, now: datetime | None = None)
 
 
 def say_ago(moment: datetime, now: datetime, zone: ZoneInfo) -> str:
-    """``3 minutes ago (14:02)``."""
-    return f"{say_duration(now - moment)} ago ({say_moment(moment, zone, now=now)})"
+    """``3 minutes ago (14:02)``; ``just now (14:02)`` for less than five seconds."""
+    ago = "just now" if now - moment < timedelta(seconds=5) else f"{say_duration(now - moment)} ago"
+    return f"{ago} ({say_moment(moment, zone, now=now)})"
 
 
 def local_instant(day: datetime, at: time, zone: ZoneInfo) -> datetime:

@@ -239,7 +239,7 @@ def moment_of(session: Session, row: IncidentRow, ground: Ground) -> str:
     if first is None:
         return say_moment(row.opened_at, ground.zone, now=ground.now)
     lag = first.first_seen_at - first.posted_at
-    heard = f", heard {say_duration(lag)} later" if lag > timedelta(0) else ""
+    heard = f", heard {say_duration(lag)} later" if lag >= timedelta(seconds=1) else ""
     several = "the first was posted" if row.mentions > 1 else "posted"
     return f"{several} {say_moment(first.posted_at, ground.zone, now=ground.now)}{heard}"
 

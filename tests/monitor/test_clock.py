@@ -81,6 +81,7 @@ def test_a_moment_is_said_on_the_organisations_wall_clock() -> None:
     assert say_moment(summer, LONDON, now=summer) == "14:02"
     assert say_moment(summer, LONDON) == "Wed 1 Jul, 14:02"
     assert say_ago(summer, summer + timedelta(minutes=3), LONDON) == "3 minutes ago (14:02)"
+    assert say_ago(summer, summer + timedelta(seconds=2), LONDON) == "just now (14:02)"
 
 
 @pytest.mark.parametrize(
