@@ -36,7 +36,7 @@ class Lines:
     alert_apart: float = 0.5
     alert_other_language: float = 0.5
     crisis: float = 0.5
-    crisis_alone: float = 0.3
+    crisis_extra: float = 0.6
     watch: float = 0.5
     with_rule: float = 0.25
     calm: float = 0.06
@@ -131,8 +131,14 @@ def _alert(reading: Reading) -> float:
     return reading.levels[2] + reading.levels[3]
 
 
+def _worry(found: RuleResult, reading: Reading, lines: Lines) -> float:
+    """The belief in an alert, with that in a crisis counted more where the post speaks of our world: a missed crisis
+    costs more than a needless mail."""
+    return _alert(reading) + (lines.crisis_extra * reading.levels[3] if found.near else 0.0)
+
+
 def _alert_line(found: RuleResult, lines: Lines) -> float:
-    """The belief from which the learned part alerts by itself."""
+    """The worry from which the learned part alerts by itself."""
     if not found.near:
         return lines.alert_apart
     return lines.alert if found.language in {"en", UNKNOWN} else lines.alert_other_language
@@ -140,9 +146,11 @@ def _alert_line(found: RuleResult, lines: Lines) -> float:
 
 def _weighed(found: RuleResult, reading: Reading, lines: Lines) -> Severity:
     severity = found.severity
-    alert_from = lines.with_rule if severity >= Severity.ALERT else _alert_line(found, lines)
-    feared = found.near and reading.levels[3] >= lines.crisis_alone
-    if _alert(reading) >= alert_from or feared:
+    if severity >= Severity.ALERT:
+        alerts = _alert(reading) >= lines.with_rule
+    else:
+        alerts = _worry(found, reading, lines) >= _alert_line(found, lines)
+    if alerts:
         crisis_from = lines.crisis if severity < Severity.CRISIS else lines.surely_crisis
         sure = reading.levels[3] >= crisis_from * _alert(reading)
         severity = max(Severity.CRISIS if sure else Severity.ALERT, min(severity, Severity.ALERT))

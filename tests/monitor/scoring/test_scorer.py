@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from judging import RULES, by_rules, corpus_organisation, with_linear
@@ -277,10 +278,14 @@ def test_chatter_that_only_names_us_needs_more_belief():
     assert combine(RuleResult(near=False), WORRIED, lines).severity is Severity.WATCH
 
 
-def test_a_fear_of_crisis_alerts_before_the_other_line_is_reached():
-    fear = Reading((0.5, 0.1, 0.05, 0.35), {Category.SELF_HARM: 0.6})
-    assert combine(RuleResult(), fear, Lines(alert=0.5, crisis_alone=0.3)).severity is Severity.CRISIS
-    assert combine(RuleResult(), fear, Lines(alert=0.5, crisis_alone=0.4)).severity < Severity.ALERT
+def test_a_fear_of_crisis_alerts_at_less_belief_than_a_fear_of_something_lesser():
+    crisis = Reading((0.5, 0.1, 0.05, 0.35), {Category.SELF_HARM: 0.6})
+    lesser = Reading((0.5, 0.1, 0.35, 0.05), {Category.COMPLAINT: 0.6})
+    lines = Lines(alert=0.5, crisis_extra=0.4)
+    assert combine(RuleResult(), crisis, lines).severity is Severity.CRISIS
+    assert combine(RuleResult(), lesser, lines).severity < Severity.ALERT
+    assert combine(RuleResult(), crisis, replace(lines, crisis_extra=0.0)).severity < Severity.ALERT
+    assert combine(RuleResult(near=False), crisis, replace(lines, alert_apart=0.5)).severity < Severity.ALERT
 
 
 def test_a_post_read_by_its_gist_alerts_at_less_belief():
