@@ -17,7 +17,7 @@ from monitor.scoring import learned
 from monitor.scoring.combine import FLOORED, Lines, RuleResult, combine, load_lines
 from monitor.scoring.copies import comparable, copy_mark, is_copy
 from monitor.scoring.gloss import Glossary, load_glossary
-from monitor.scoring.language import Languages
+from monitor.scoring.language import UNKNOWN, Languages
 from monitor.scoring.learned import Reader, Reading
 from monitor.scoring.mend import Mender, load_words
 from monitor.scoring.rules import Hit, RuleBook, load_rules, names_of
@@ -206,7 +206,7 @@ class Scorer:
             calmed=lowered,
             addressed=addressed,
             near=mention.kind is not Kind.MENTION
-            or (names_us and (language != "en" or self._book.has(sheet, "our_world"))),
+            or (names_us and (language not in {"en", UNKNOWN} or self._book.has(sheet, "our_world"))),
             far=far,
             sentiment=vader().compound(mention.text or "") if language == "en" or _is_wordless(text) else None,
             language=language,
