@@ -167,6 +167,14 @@ def _engine(url: str) -> Engine:
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
+    try:
+        _prepare(connection)
+    except sqlite3.Error:
+        connection.close()  # nobody else knows of it yet
+        raise
+
+
+def _prepare(connection: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves (reliability notes, 0.2)
     # SQLite's own knows ASCII only, and a person must be found whatever letters their name has
     connection.create_function("lower", 1, _lower, deterministic=True)
