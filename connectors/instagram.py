@@ -18,7 +18,7 @@ from connectors.graph import again
 from connectors.graph.place import Task
 from connectors.graph.refusals import Refused
 from connectors.graph.rounds import Client, Each, Entry, Rounds, Stream, Talk
-from connectors.graph.settings import check
+from connectors.graph.settings import check_graph_settings
 from connectors.graph.values import author, epoch, figure, identity, link, moment, onward, rows, words
 from connectors.model import (
     Allowance,
@@ -106,7 +106,7 @@ class Settings:
     poll_every: timedelta | None = None
 
     def __post_init__(self) -> None:
-        check(self.base_url, self.graph_version)
+        check_graph_settings(self.base_url, self.graph_version)
         if not self.account_id.isalnum():
             raise ValueError("account_id: the number of the professional account, such as 17841400000000001")
 

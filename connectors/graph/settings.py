@@ -1,7 +1,7 @@
 """What the settings of Facebook and of Instagram must both be."""
 
 
-def check(base_url: str, version: str) -> None:
+def check_graph_settings(base_url: str, version: str) -> None:
     """Raise ValueError in words for the operator where an address or version cannot be one."""
     if not base_url.startswith(("https://", "http://")):
         raise ValueError('base_url: an address such as "https://graph.facebook.com"')
