@@ -100,10 +100,11 @@ def _planned(writer: Writer) -> tuple[Section, ...]:
         .where(PreflightRow.done_by == "")
         .order_by(PreflightRow.platform)
     )
+    zone = writer.house.zone
     lines = tuple(
         f"{say_platform(row.platform)}: {count(len(row.found), 'post')}, the first on "
-        f"{writer.say(min(datetime.fromisoformat(post['at']) for post in row.found))}. "
-        "Take it out of the queue there; Earshot changes nothing on a platform."
+        f"{say_moment(min(datetime.fromisoformat(post['at']) for post in row.found), zone)}. "
+        f"Take {'it' if len(row.found) == 1 else 'them'} out of the queue there; Earshot changes nothing on a platform."
         for row in rows
     )
     return (Section("Planned posts that would still be published", lines),) if lines else ()
