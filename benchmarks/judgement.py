@@ -102,18 +102,28 @@ def real(scorer: Scorer, most: int) -> None:
     if not path.exists():
         print("real texts: not run (the texts are not here)")
         return
-    by_set: dict[str, list[str]] = {}
-    for row in rows_of(path):
-        by_set.setdefault(row["set"], []).append(row["text"])
-    print("real texts: alerts per 1,000 (hate and threats are among them, so not each is a false alarm)")
-    print(f"  {'set':<16} {'texts':>6} {'as they are':>12} {'addressed':>10} {'stock VADER':>12}")
-    for name, texts in sorted(by_set.items()):
+    rows = rows_of(path)
+    groups: dict[str, list[str]] = {}
+    for row in rows:
+        groups.setdefault(row["set"], []).append(row["text"])
+    groups = dict(sorted(groups.items()))
+    groups["on our topics, harmless"] = [row["text"] for row in rows if _harmless_on_our_topics(row)]
+    print("real texts: alerts per 1,000 (three sets hold hate and threats: there not each is a false alarm)")
+    print(f"  {'set':<24} {'texts':>6} {'as they are':>12} {'addressed':>10} {'aim':>8} {'stock VADER':>12}")
+    for name, texts in groups.items():
         texts = random.Random(1).sample(texts, min(most, len(texts)))
         plain = alerts(scorer, [post(text, "mention") for text in texts])
         addressed = alerts(scorer, [post(f"@TessellateUK {text}", "mention") for text in texts])
         dark = [vader().compound(text) <= STOCK_LINE for text in texts]
         shares = [1000 * statistics.mean(found) for found in (plain, addressed, dark)]
-        print(f"  {name:<16} {len(texts):>6} {shares[0]:>12.1f} {shares[1]:>10.1f} {shares[2]:>12.1f}")
+        aim = {"vader_tweets": "10 / 16", "on our topics, harmless": "40 / 78"}.get(name, "")
+        print(f"  {name:<24} {len(texts):>6} {shares[0]:>12.1f} {shares[1]:>10.1f} {aim:>8} {shares[2]:>12.1f}")
+
+
+def _harmless_on_our_topics(row: dict[str, Any]) -> bool:
+    """Whether a text on sexism, racism or hate was labelled harmless in its own set."""
+    label = str(row["label"])
+    return label in {"not sexist", "neither"} or (row["set"] == "hatecheck" and label.endswith("_nh"))
 
 
 # ── disguises ──────────────────────────────────────────────────────────────────────────────────────
