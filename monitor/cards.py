@@ -51,6 +51,7 @@ class Cards:
     advice: Mapping[str, Advice]
     takeover: Card
     posters: Card
+    allowed: Card
     passwords: Card
 
     def for_category(self, category: str | None, source: str = "mention") -> Advice:
@@ -79,13 +80,13 @@ class _Reader:
         self._file = file
 
     def read(self, raw: Mapping[str, Any]) -> Cards:
-        self._keys(raw, "", {"category", "takeover", "posters", "passwords"})
+        self._keys(raw, "", {"category", "takeover", "posters", "allowed", "passwords"})
         categories = self._table(raw["category"], "category")
         self._keys(categories, "category.", {*(c.value for c in Category), *EXTRA})
         advice = {name: self._advice(entry, f"category.{name}") for name, entry in categories.items()}
         return Cards(
             advice,
-            *(self._own_card(raw[name], name) for name in ("takeover", "posters", "passwords")),
+            *(self._own_card(raw[name], name) for name in ("takeover", "posters", "allowed", "passwords")),
         )
 
     def _advice(self, raw: object, path: str) -> Advice:

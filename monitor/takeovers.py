@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts import takeover as machine
-from alerts.model import MailKind, Severity
+from alerts.model import MailKind, Recipient, Severity
 from alerts.takeover import State, Takeover, Verb
 from connectors.model import Kind, Mention
 from monitor import audit
@@ -164,9 +164,17 @@ def hand_over(session: Session, desk: Desk, *, by: str, to: str, now: datetime) 
     return True
 
 
-def allow(session: Session, *, by: str, names: tuple[str, ...], platforms: tuple[str, ...], now: datetime) -> bool:
-    """Let others post meanwhile, on some platforms. Raises ``alerts.takeover.Refused``."""
-    after = machine.allow(current(session), names=names, platforms=platforms)
+def allow(
+    session: Session, desk: Desk, *, by: str, names: tuple[str, ...], platforms: tuple[str, ...], now: datetime
+) -> bool:
+    """Let others post meanwhile, on some platforms, and tell those for whom that changes something.
+
+    Raises ``alerts.takeover.Refused``.
+    """
+    before = current(session)
+    after = machine.allow(before, names=names, platforms=platforms)
+    changed = [poster for poster in desk.posters if _may_post(poster, before) != _may_post(poster, after)]
+    _owe_posters(session, desk, after, now, to=changed, again=now.isoformat())
     return _record(session, Verb.ALLOW, after, now, by=by)
 
 
@@ -322,12 +330,31 @@ def _owe_begun(session: Session, desk: Desk, takeover: Takeover, now: datetime) 
     _owe_posters(session, desk, takeover, now)
 
 
-def _owe_posters(session: Session, desk: Desk, takeover: Takeover, now: datetime, *, handed: str = "") -> None:
-    for poster in desk.posters:
+def _owe_posters(
+    session: Session,
+    desk: Desk,
+    takeover: Takeover,
+    now: datetime,
+    *,
+    to: Sequence[Recipient] | None = None,
+    again: str = "",
+    handed: str = "",
+) -> None:
+    """Owe everybody who publishes (or ``to``) the word that it stops, or where they may go on."""
+    for poster in desk.posters if to is None else to:
+        mine = _may_post(poster, takeover)
         desk.owe(
-            session, "takeover_posters", MailKind.TAKEOVER, poster, now, key=_key(takeover) + handed,
-            severity=Severity.CRISIS, facts={**_facts(takeover), "handed": handed},
+            session, "takeover_allowed" if mine else "takeover_posters", MailKind.TAKEOVER, poster, now,
+            key=_key(takeover) + handed + again, severity=Severity.CRISIS,
+            facts={**_facts(takeover), "handed": handed, "mine": list(mine)},
         )  # fmt: skip
+
+
+def _may_post(poster: Recipient, takeover: Takeover) -> tuple[str, ...]:
+    """The platforms on which ``poster`` may post during ``takeover``. Platforms without names are everybody's."""
+    if takeover.allowed and poster.name not in takeover.allowed:
+        return ()
+    return takeover.allowed_platforms
 
 
 def _owe_leaders(session: Session, desk: Desk, template: str, takeover: Takeover, now: datetime, **more: Any) -> None:

@@ -31,6 +31,7 @@ LATE = timedelta(minutes=10)
 """A mail that leaves later than this after it was owed says so."""
 
 THREADED = (
+    "takeover_allowed",
     "takeover_begun",
     "takeover_posters",
     "takeover_reminder",
@@ -143,6 +144,7 @@ TEMPLATES: Mapping[str, Callable[[Writer], Notice]] = {
     "roundup": incidents.roundup,
     "sign_in": service.sign_in,
     "situation": takeover.situation,
+    "takeover_allowed": takeover.takeover_allowed,
     "takeover_begun": takeover.takeover_begun,
     "takeover_ended": takeover.takeover_ended,
     "takeover_posters": takeover.takeover_posters,

@@ -130,6 +130,22 @@ def _end_without_links(writer: Writer) -> str:
 
 
 def takeover_posters(writer: Writer) -> Notice:
+    return _for_posters(
+        writer,
+        f"{writer.name_of(writer.word('holder', 'ceo'))} speaks for us now; please still do not post"
+        if writer.word("handed")
+        else "Please do not post until further notice",
+        writer.house.cards.posters,
+    )
+
+
+def takeover_allowed(writer: Writer) -> Notice:
+    """For somebody whom the holder lets post on some platforms meanwhile."""
+    places = join([say_platform(str(name)) for name in writer.facts.get("mine") or ()])
+    return _for_posters(writer, f"You may post on {places}, and nowhere else", writer.house.cards.allowed)
+
+
+def _for_posters(writer: Writer, headline: str, card: Card) -> Notice:
     platforms = ", ".join(say_platform(p) for p in writer.facts.get("platforms") or ())
     facts = [Fact("Since", writer.when("since")), Fact("Who speaks", writer.name_of(writer.word("holder", "ceo")))]
     allowed = _takeover_facts(writer)
@@ -140,11 +156,9 @@ def takeover_posters(writer: Writer) -> Notice:
         facts.append(Fact("Your channels", platforms))
     return _takeover(
         writer,
-        f"{writer.name_of(writer.word('holder', 'ceo'))} speaks for us now; please still do not post"
-        if writer.word("handed")
-        else "Please do not post until further notice",
+        headline,
         facts=tuple(fact for fact in facts if fact.text),
-        card=_spoken_by(writer.house.cards.posters, writer.word("holder", "ceo")),
+        card=_spoken_by(card, writer.word("holder", "ceo")),
         reader="You are told because you publish on our channels or work with us.",
         severity=Severity.CRISIS,
     )

@@ -194,11 +194,13 @@ def begin() -> BaseResponse:
 @open_to(LEADERS)
 def allow() -> BaseResponse:
     """Let others post meanwhile, on some platforms."""
+    house = house_of()
     _, _, names, platforms = _asked()
-    return change_and_show(
-        "/takeover",
-        lambda s, now, who: takeovers.allow(s, by=str(who.actor), names=names, platforms=platforms, now=now),
-    )
+
+    def work(session: Session, now: Any, who: Visitor) -> None:
+        takeovers.allow(session, house.app.desk, by=str(who.actor), names=names, platforms=platforms, now=now)
+
+    return change_and_show("/takeover", work)
 
 
 @pages.post("/takeover/hand-over")

@@ -246,6 +246,13 @@ MAILS = {
         row={"severity": 3},
     ),
     "takeover_posters": Mail("takeover_posters", MailKind.TAKEOVER, to=POSTER, facts=TAKEOVER, row={"severity": 3}),
+    "takeover_allowed": Mail(
+        "takeover_allowed",
+        MailKind.TAKEOVER,
+        to=POSTER,
+        facts={**TAKEOVER, "allowed": ["Priya Nair"], "mine": ["linkedin"]},
+        row={"severity": 3},
+    ),
     "takeover_proposed": Mail(
         "takeover_proposed",
         MailKind.TAKEOVER,

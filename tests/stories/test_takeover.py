@@ -246,12 +246,36 @@ def test_the_ledger_names_who_let_others_post_and_still_knows_who_began_it(make_
     _begin(house)
 
     house.app.database.in_transaction(
-        lambda s: takeovers.allow(s, by="Imogen Vale", names=(), platforms=("x",), now=house.now)
+        lambda s: takeovers.allow(s, house.app.desk, by="Imogen Vale", names=(), platforms=("x",), now=house.now)
     )
 
     with house.app.database.read() as session:
         assert takeovers.history(session)[0].by == "Imogen Vale"
         assert takeovers.current(session).by == "Rowan Ashdown"
+
+
+def test_whoever_gets_an_exception_hears_of_it_and_hears_when_it_is_taken_back(make_house: MakeHouse) -> None:
+    house = make_house()
+    app = house.app
+    poster = app.desk.posters[0]
+    _begin(house)
+    house.tick()
+    house.mailer.letters.clear()
+
+    for names, platforms in (((poster.name,), ("x",)), ((poster.name,), ("x",)), ((), ())):
+        house.fast_forward(minutes=1)
+        app.database.in_transaction(
+            lambda s, names=names, platforms=platforms: takeovers.allow(  # type: ignore[misc]
+                s, app.desk, by="Rowan", names=names, platforms=platforms, now=house.now
+            )
+        )
+    house.fast_forward(minutes=1)
+
+    told = house.inbox("poster")
+    assert ["You may post on X, and nowhere else" in letter.subject for letter in told] == [True, False]
+    assert "Please do not post until further notice" in told[1].subject
+    assert "Show the CEO the words" in told[0].text
+    assert len(house.mailer.letters) == len(told)
 
 
 def test_the_hour_without_an_answer_is_counted_from_the_moment_at_which_it_became_a_crisis(
