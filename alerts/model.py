@@ -227,7 +227,8 @@ class Bulletin:
     """All that the weekly digest may say. Texts are already chosen by the platforms' terms.
 
     ``week`` is the ISO week such as ``2026-W48``, ``period`` its days in words, ``folded`` the weeks that were
-    missed whole and stand in this one. ``more_*`` say how many are left out of a list.
+    missed whole and stand in this one. ``more_*`` say how many are left out of a list,
+    those of mentions platform by platform ("3 on X").
     """
 
     organisation: str
@@ -236,11 +237,11 @@ class Bulletin:
     summary: str
     folded: tuple[str, ...] = ()
     questions: tuple[Quote, ...] = ()
-    more_questions: int = 0
+    more_questions: str = ""
     thanks: tuple[Quote, ...] = ()
-    more_thanks: int = 0
+    more_thanks: str = ""
     watch: tuple[Item, ...] = ()
-    more_watch: int = 0
+    more_watch: str = ""
     incidents: tuple[Met, ...] = ()
     more_incidents: int = 0
     weeks: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ from connectors.model import Kind
 from monitor import audit, hearing, ledger
 from monitor.app import App
 from monitor.clock import say_duration, say_moment
-from monitor.excerpts import Ground, adds_up, handles_of, permalink, quote_of
+from monitor.excerpts import Ground, adds_up, handles_of, join, permalink, quote_of
 from monitor.links import Purpose
 from monitor.model import IncidentState
 from monitor.notices import headline_of
@@ -281,16 +281,27 @@ def _waiting(since: datetime, until: datetime, *conditions: ColumnElement[bool])
 
 def _quotes(
     session: Session, app: App, since: datetime, until: datetime, *conditions: ColumnElement[bool]
-) -> tuple[tuple[Quote, ...], int]:
+) -> tuple[tuple[Quote, ...], str]:
     where = _waiting(since, until, *conditions)
-    total = session.scalar(select(func.count()).select_from(MentionRow).where(*where)) or 0
     rows = session.scalars(select(MentionRow).where(*where).order_by(MentionRow.posted_at).limit(MOST)).all()
     ground = Ground(app.terms, app.settings.organisation, app.settings.zone, app.clock())
     quotes = tuple(quote_of(row, ground) for row in rows)
-    return quotes, total - len(rows)
+    return quotes, _left_out(session, where, rows)
 
 
-def _watch(session: Session, app: App, since: datetime, until: datetime, reader: str) -> tuple[tuple[Item, ...], int]:
+def _left_out(session: Session, where: Sequence[ColumnElement[bool]], shown: Sequence[MentionRow]) -> str:
+    """How many of a list are not shown, platform by platform: LinkedIn's and YouTube's are never added to others'."""
+    counts = session.execute(
+        select(MentionRow.platform, func.count())
+        .where(*where)
+        .group_by(MentionRow.platform)
+        .order_by(MentionRow.platform)
+    ).all()
+    here = Counter(row.platform for row in shown)
+    return join([f"{n - here[name]} on {hearing.say_platform(name)}" for name, n in counts if n > here[name]])
+
+
+def _watch(session: Session, app: App, since: datetime, until: datetime, reader: str) -> tuple[tuple[Item, ...], str]:
     where = [
         MentionRow.first_seen_at > since,
         MentionRow.first_seen_at <= until,
@@ -300,7 +311,6 @@ def _watch(session: Session, app: App, since: datetime, until: datetime, reader:
     if reader == "ceo":
         hers = select(IncidentRow.id).where(IncidentRow.names_ceo.is_(True))
         where.append(MentionRow.incident_id.is_(None) | MentionRow.incident_id.not_in(hers))
-    total = session.scalar(select(func.count()).select_from(MentionRow).where(*where)) or 0
     rows = session.scalars(select(MentionRow).where(*where).order_by(MentionRow.posted_at.desc()).limit(MOST)).all()
     zone = app.settings.zone
     return (
@@ -314,7 +324,7 @@ def _watch(session: Session, app: App, since: datetime, until: datetime, reader:
             )
             for row in rows
         ),
-        total - len(rows),
+        _left_out(session, where, rows),
     )
 
 

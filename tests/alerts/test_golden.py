@@ -311,7 +311,7 @@ A_BULLETIN = Bulletin(
     folded=("2026-W46",),
     questions=(Quote("Facebook, a comment", "Tue 17 Nov, 10:12", "Is the Saturday workshop on?", "https://www.facebook.com/1/posts/2", "waiting for 5 days"),),
     thanks=(Quote("YouTube, a comment", "Fri 20 Nov, 19:01", None, "https://www.youtube.com/watch?v=a&lc=b"),),
-    more_thanks=3,
+    more_thanks="3 on YouTube",
     watch=(Item("A grumble about parking", Severity.WATCH, "Facebook", "Wed 18 Nov, 09:00", size="2 posts"),),
     incidents=(
         Met("A complaint on Facebook", Severity.ALERT, "kd7mrwqz", "Tue 17 Nov, 10:00", "40 seconds after it was posted",

@@ -72,6 +72,25 @@ def test_questions_stand_first_and_youtube_and_linkedin_are_not_quoted(make_hous
     assert "vestibule" not in text
 
 
+def test_what_a_list_leaves_out_is_counted_platform_by_platform(make_house: MakeHouse) -> None:
+    house = make_house("facebook", "youtube")
+    asked = an_assessment(Severity.ROUTINE, question=True)
+    for number in range(12):
+        house.say(a_mention(f"Is room {number} open?", external_id=f"f{number}"), asked)
+    for number in range(2):
+        house.say(a_mention("Is it open?", platform="youtube", external_id=f"y{number}"), asked)
+    house.fast_forward(days=6, step=timedelta(hours=1))
+
+    text = next(letter.text for letter in house.inbox("ceo") if letter.kind is MailKind.DIGEST)
+
+    left_out = next(line for line in text.splitlines() if line.startswith("And more:"))
+    assert left_out in {
+        "And more: 2 on Facebook and 2 on YouTube.",
+        "And more: 3 on Facebook and 1 on YouTube.",
+        "And more: 4 on Facebook.",
+    }
+
+
 def test_incidents_are_listed_with_how_fast_they_were_met(make_house: MakeHouse) -> None:
     house = make_house()
     house.say(a_mention("a complaint"), an_assessment(Severity.ALERT, Category.COMPLAINT))
