@@ -384,6 +384,9 @@ def main(arguments: Iterable[str] | None = None) -> None:
         "hostile": lambda: hostile(scorer),
         "copies": copies,
     }
+    unknown = [name for name in asked.parts if name not in parts]
+    if unknown:
+        ask.error(f"there is no part {', '.join(unknown)}; there are {', '.join(parts)}")
     for name in asked.parts or parts:
         parts[name]()
         print(flush=True)
