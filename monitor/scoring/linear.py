@@ -30,8 +30,8 @@ WORTH_EXPLAINING = 0.15
 """Chance of alert or worse from which the nearest examples are looked for."""
 
 _WORDS_REMEMBERED = 8_000
-_TOO_COMMON = 0.024
-"""A word in more than this share of the examples (and in more than 120) says nothing of what a post is about."""
+_TOO_COMMON, _NEVER_TOO_COMMON = 0.024, 120
+"""A word in more than this share of the examples, and in more than so many, says nothing of what a post is about."""
 
 
 class Examples:
@@ -152,7 +152,7 @@ def packed_examples(words: Sequence[Sequence[str]], whys: Sequence[str]) -> byte
     for post, own in enumerate(words):
         for word in own:
             found.setdefault(crc32(word.encode()) % SLOTS, set()).add(post)
-    most = max(120, round(len(words) * _TOO_COMMON))
+    most = max(_NEVER_TOO_COMMON, round(len(words) * _TOO_COMMON))
     rare = {slot: sorted(posts) for slot, posts in found.items() if 2 <= len(posts) <= most}
     slots, starts, posts, squares = array("I"), array("I", [0]), array("H"), [0.0] * len(words)
     for slot in sorted(rare):
