@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -105,6 +106,11 @@ class Server:
         class Quiet(ThreadingHTTPServer):
             daemon_threads = True
             request_queue_size = 128
+
+            def server_bind(self) -> None:
+                # HTTPServer's own asks for the machine's full name, which may ask a name server.
+                TCPServer.server_bind(self)
+                self.server_name, self.server_port = "127.0.0.1", int(self.server_address[1])
 
             def handle_error(self, request: object, client_address: object) -> None:
                 return

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
-from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from connectors.model import Mention
 from monitor.scoring.learned import Levels, ModelRefused, Reading, numbers, shipped
 from monitor.scoring.linear import CATEGORIES, WORTH_EXPLAINING, Examples, LinearReader, load_linear
+from monitor.scoring.onnx import ort, state
 from monitor.scoring.rendering import WordPieces, rendering
 
 _UNREADABLE = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented)
