@@ -360,6 +360,7 @@ def _post(node: Any, page: str, *, tagged: bool = False) -> Mention:
         likes=_total(node.get("reactions")),
         shares=figure(shares.get("count")) if isinstance(shares, Mapping) else None,
         replies=_total(node.get("comments")),
+        names_us=kind is Kind.TAG,
     )
 
 

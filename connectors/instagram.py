@@ -257,6 +257,7 @@ class _Account:
             thread=media,
             likes=figure(row.get("like_count")),
             replies=figure(row.get("comments_count")),
+            names_us=True,
         )
 
     def commented(self, row: Any, media: str, url: str, each: Each) -> Entry:

@@ -74,6 +74,8 @@ class Mention:
     ``external_id`` stays the same when the post is edited. ``parent`` is the id of what it answers,
     ``thread`` the id of the conversation's root; a root has neither or names itself as thread.
     ``text`` is None where the platform gives none (a photo, a member's post that we may not read).
+    ``names_us``: the platform itself says that this is to us or about us (a tag, a notification, a reply), whatever
+    its words are.
     An ``own_post`` with a ``parent`` is an answer given by us.
     """
 
@@ -91,6 +93,7 @@ class Mention:
     likes: int | None = None
     shares: int | None = None
     replies: int | None = None
+    names_us: bool = False
 
     def __post_init__(self) -> None:
         if not self.platform or not self.external_id:

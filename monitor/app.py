@@ -27,7 +27,7 @@ from monitor.notices import House, letter_for
 from monitor.outbox import Desk
 from monitor.poll import Poller, Runner, Station
 from monitor.scoring import Scorer, build_scorer
-from monitor.settings import Settings, platform_of
+from monitor.settings import Judging, Settings, platform_of
 from monitor.store.database import Database
 from monitor.store.tables import AlertRow, GrantRow
 from monitor.terms import Terms, load_terms
@@ -78,13 +78,8 @@ class App:
         """The judgement, with its rules and its learned part."""
         if self._scorer is not None:
             return self._scorer
-        judgement = self.settings.judgement
-        return build_scorer(
-            self.settings.organisation,
-            model=judgement.model,
-            rules_folder=rules_folder(self.settings),
-            ceo_names=(self.settings.people.ceo.name,),
-        )
+        settings = self.settings
+        return scorer_of(Judging(settings.organisation, settings.judgement, settings.people.ceo.name))
 
     @cached_property
     def links(self) -> Links:
@@ -224,7 +219,17 @@ class App:
             self.database.close()
 
 
-def rules_folder(settings: Settings) -> Path:
+def scorer_of(judging: Judging) -> Scorer:
+    """The judgement of one organisation. Raises ``RulesFaulty`` and ValueError, as ``build_scorer`` does."""
+    return build_scorer(
+        judging.organisation,
+        model=judging.judgement.model,
+        rules_folder=rules_folder(judging),
+        ceo_names=(judging.ceo_name,) if judging.ceo_name else (),
+    )
+
+
+def rules_folder(settings: Settings | Judging) -> Path:
     """Where the rules lie: the operator's own, or the shipped ones."""
     return Path(settings.judgement.rules) if settings.judgement.rules else resource("rules")
 

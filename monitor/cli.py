@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -566,21 +567,29 @@ def _scorer(config: Path | None) -> Any:
             from monitor.settings import example_organisation
 
             return build_scorer(example_organisation())
-        from monitor.app import App
-        from monitor.settings import load
+        from monitor.app import scorer_of
+        from monitor.settings import load_judging
 
-        return App(load(config)).scorer
+        return scorer_of(load_judging(config))
 
 
 @main.command()
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="Judge for this organisation.")
-def score(config: Path | None) -> None:
-    """Judge posts: JSON Lines (corpus form) on standard input, JSON Lines on standard output, in the same order."""
-    from monitor.score import score_lines
+@click.option("--text", "plain", is_flag=True, help="Read one post a line, as a comment on our own channel.")
+def score(config: Path | None, plain: bool) -> None:
+    """Judge posts: JSON Lines (corpus form) on standard input, JSON Lines on standard output, in the same order.
 
-    lines = open(sys.stdin.fileno(), encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
-    for line in score_lines(lines, _scorer(config)):
+    Exit 1 when a row could not be read; the others are judged all the same.
+    """
+    from monitor.score import as_rows, is_fault, score_lines
+
+    lines: Iterable[str]
+    lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="surrogateescape")
+    faulty = False
+    for line in score_lines(as_rows(lines) if plain else lines, _scorer(config)):
         click.echo(line)
+        faulty = faulty or is_fault(line)
+    sys.exit(NO if faulty else OK)
 
 
 @main.command()

@@ -237,6 +237,7 @@ class Intake:
         row.url = clean_text(mention.url)
         row.parent, row.thread, row.lang = _cut(mention.parent, 255), _cut(mention.thread, 255), _cut(mention.lang, 20)
         row.likes, row.shares, row.replies = map(_whole, (mention.likes, mention.shares, mention.replies))
+        row.names_us = row.names_us or mention.names_us  # a look-up by number does not tell of the tag again
         row.verified_at = now
         row.text_until = terms.text_until(row.first_seen_at, now)
         row.author_until = terms.author_until(row.first_seen_at, row.text_until)

@@ -404,6 +404,7 @@ def mention_of(row: MentionRow) -> Mention:
         likes=row.likes,
         shares=row.shares,
         replies=row.replies,
+        names_us=row.names_us,
     )
 
 

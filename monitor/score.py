@@ -36,6 +36,19 @@ def score_lines(lines: Iterable[str], scorer: Scorer, *, derived_data_allowed: b
             yield _written(answer)
 
 
+def as_rows(texts: Iterable[str]) -> Iterator[str]:
+    """One row for each line of plain text: a comment on a channel of ours, numbered from 1. Blank lines are skipped."""
+    for number, text in enumerate((text.strip() for text in texts), 1):
+        if text:
+            row = {"id": str(number), "platform": "facebook", "kind": Kind.COMMENT.value, "text": text}
+            yield json.dumps(row)
+
+
+def is_fault(answer: str) -> bool:
+    """Whether an answer of ``score_lines`` says that its row could not be read or judged."""
+    return "error" in json.loads(answer)
+
+
 def mention_of(row: Mapping[str, Any]) -> Mention:
     """The post of a row of the corpus form. Raises ``RowFaulty``."""
     for name in ("id", "platform", "kind", "text"):
@@ -62,6 +75,7 @@ def mention_of(row: Mapping[str, Any]) -> Mention:
         likes=_count(row.get("likes")),
         shares=_count(row.get("shares")),
         replies=_count(row.get("replies")),
+        names_us=row.get("names_us") is True,
     )
 
 

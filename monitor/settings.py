@@ -241,8 +241,12 @@ class Settings:
 
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings file. Raises ``SettingsError`` in words for the operator; nothing is changed."""
+    return read(_parsed(path), path, os.environ if environ is None else environ)
+
+
+def _parsed(path: Path) -> dict[str, Any]:
     try:
-        raw = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise SettingsError(
             f"The settings file {path} cannot be read ({error.strerror}). "
@@ -250,7 +254,30 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Settings:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"The settings file {path} is not TOML: {error}.") from None
-    return read(raw, path, os.environ if environ is None else environ)
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """What judging posts needs of the settings: no secret, no database and nobody to tell."""
+
+    organisation: Organisation
+    judgement: Judgement
+    ceo_name: str = ""
+
+
+def load_judging(path: Path) -> Judging:
+    """The tables that judging needs. Raises ``SettingsError`` for these alone: a mail password that is elsewhere, or
+    a platform's missing key, is no reason not to judge."""
+    raw = _parsed(path)
+    if "organisation" not in raw:
+        raise SettingsError("The table [organisation] is missing. `earshot config example` shows what goes into it.")
+    reader = _Reader(path.parent, {})
+    organisation = reader.table(Organisation, raw["organisation"], "organisation")
+    judgement = reader.table(Judgement, raw.get("judgement", {}), "judgement", default=_default_of("judgement"))
+    people = raw.get("people")
+    ceo = people.get("ceo") if isinstance(people, Mapping) else None
+    name = ceo.get("name") if isinstance(ceo, Mapping) else None
+    return Judging(organisation, judgement, name if isinstance(name, str) else "")
 
 
 def read(raw: Mapping[str, Any], path: Path, environ: Mapping[str, str]) -> Settings:

@@ -126,6 +126,7 @@ class Eye:
                 posted_at=moment_of(at),
                 author=author_of(owner),
                 parent=place.post_of(source) if action == "SHARE" and source != key else None,
+                names_us=True,  # LinkedIn tells us of it as of something that tags us or passes our post on
             )
         )
 

@@ -40,6 +40,7 @@ def read_post(item: Mapping[str, Any], activity: str, own: str) -> Mention:
         author=author_of(author),
         edited_at=max(changed, posted) if edited else None,
         thread=activity or None,
+        names_us=author not in {own, None},  # a member's post is read only where LinkedIn told us of it
     )
 
 

@@ -92,6 +92,7 @@ def read_post(item: object, *, own: str, users: Mapping[str, Author]) -> tuple[M
         likes=_figure(figures, "like_count"),
         shares=_figure(figures, "retweet_count", "repost_count"),
         replies=_figure(figures, "reply_count"),
+        names_us=not is_own and (answers_us or _tags(item, own)),
     )
     return mention, version
 
@@ -139,6 +140,14 @@ def _links(source: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
                 continue
             if host.removeprefix("www.") not in {"x.com", "twitter.com", "pic.x.com"}:  # such a link holds a handle
                 yield short, full
+
+
+def _tags(item: Mapping[str, Any], own: str) -> bool:
+    """Whether X itself says that the post mentions our account."""
+    entities = item.get("entities")
+    tagged = entities.get("mentions") if isinstance(entities, dict) else None
+    numbers = (entry.get("id") for entry in tagged if isinstance(entry, dict)) if isinstance(tagged, list) else ()
+    return bool(own) and any(str(whole(number) or "") == own for number in numbers)
 
 
 def _referenced(item: Mapping[str, Any], kind: str) -> str | None:

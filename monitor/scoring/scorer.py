@@ -153,7 +153,10 @@ class Scorer:
         return self._weigh(mention, sheet, hits, language, addressed=addressed, names_us=names_us, text=text)
 
     def _names_us(self, mention: Mention, text: str, sheet: Sheet) -> bool:
-        """Whether text or writer carries our name: a part of it counts only beside a word of our world."""
+        """Whether the platform says that it is to us, or text or writer carries our name: a part of it counts only
+        beside a word of our world."""
+        if mention.names_us:
+            return True
         if self._us.named_in(text) or (self._us.perhaps_in(text) and self._book.has(sheet, "our_world")):
             return True
         author = mention.author

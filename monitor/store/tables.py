@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy import DateTime as _DateTime
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -102,6 +103,8 @@ class MentionRow(Base):
     shares: Mapped[int | None] = mapped_column(BigInteger)
     replies: Mapped[int | None] = mapped_column(BigInteger)
     followers: Mapped[int | None] = mapped_column(BigInteger)
+    names_us: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """The platform itself said that it is to us or about us."""
     first_seen_at: Mapped[datetime]
     verified_at: Mapped[datetime]
     """When the platform last showed it to us in this form."""

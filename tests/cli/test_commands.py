@@ -446,3 +446,26 @@ def test_a_head_that_is_written_wrongly_is_no_tampering(installation: Installati
 
 def test_a_token_for_an_unknown_scope_names_those_that_there_are(installation: Installation) -> None:
     assert "incidents:read" in installation.run("token", "Website", "--scope", "everything").output
+
+
+POST = json.dumps({"id": "1", "platform": "x", "kind": "comment", "text": "Great film, thank you"})
+
+
+def test_judging_needs_no_secret_that_lies_elsewhere(installation: Installation) -> None:
+    installation.write(
+        mail={"host": "smtp.tessellateuk.example", "from": "earshot@tessellateuk.example",
+              "username": "earshot", "password_file": "/nowhere/at/all"},
+    )  # fmt: skip
+    result = installation.run("score", "--config", str(installation.config), stdin=POST)
+    assert (result.exit_code, json.loads(result.output)["level"]) == (0, "routine")
+
+
+def test_after_a_bad_row_the_others_are_judged_and_the_command_says_no_at_its_end(installation: Installation) -> None:
+    result = installation.run("score", "--config", str(installation.config), stdin=f"{{\n{POST}\n")
+    bad, good = map(json.loads, result.output.splitlines())
+    assert (result.exit_code, "error" in bad, good["level"]) == (1, True, "routine")
+
+
+def test_plain_text_is_judged_line_by_line(installation: Installation) -> None:
+    result = installation.run("score", "--text", "--config", str(installation.config), stdin="Great film\nThank you\n")
+    assert [json.loads(line)["id"] for line in result.output.splitlines()] == ["1", "2"]

@@ -1088,3 +1088,12 @@ def test_a_base_url_may_have_a_path_of_its_own() -> None:
         batch = connect(settings, ORGANISATION).fetch(None, Allowance(NOW, {"money": DOLLAR}))
 
     assert [m.external_id for m in batch.mentions] == [post.id]
+
+
+def test_a_tag_or_a_reply_to_us_names_us_whatever_its_words_are() -> None:
+    plain = {"id": "1992000000000000200", "text": "hello", "author_id": "7", "created_at": "2026-11-22T10:00:00.000Z"}
+    tagged = {**plain, "entities": {"mentions": [{"username": "TessellateUK", "id": USER}]}}
+    reply = {**plain, "in_reply_to_user_id": USER}
+    other = {**plain, "entities": {"mentions": [{"username": "somebody", "id": "8"}, None]}}
+    found = [read_post(item, own=USER, users={})[0].names_us for item in (plain, tagged, reply, other)]
+    assert found == [False, True, True, False]

@@ -11,7 +11,7 @@ from judging import ROOT, by_rules, dev_rows, with_linear
 from alerts.model import Severity
 from monitor import evaluate
 from monitor.evaluate import Bar
-from monitor.score import RowFaulty, mention_of, score_lines
+from monitor.score import RowFaulty, as_rows, is_fault, mention_of, score_lines
 
 
 def scored(*rows: Any) -> list[dict[str, Any]]:
@@ -139,3 +139,24 @@ def test_an_id_that_no_encoding_can_write_does_not_stop_the_rest():
     lines = list(score_lines([json.dumps(row("\ud800"))], by_rules()))
     assert lines[0].encode("utf-8")
     assert json.loads(lines[0])["id"] == "\ud800"
+
+
+def test_what_a_platform_says_is_to_us_is_judged_though_its_words_do_not_name_us():
+    words = "a member of staff messaged my daughter privately"
+    without, named = scored(row(kind="mention", text=words), row(kind="mention", text=words, names_us=True))
+    assert (without["level"], named["level"]) == ("routine", "crisis")
+
+
+def test_only_true_makes_a_row_name_us():
+    assert not any(mention_of(row(names_us=value)).names_us for value in (1, "true", None, False))
+
+
+def test_plain_text_is_one_post_a_line():
+    lines = list(as_rows(["Great film\n", "\n", "  a member of staff messaged my daughter privately\n"]))
+    out = [json.loads(line) for line in score_lines(lines, by_rules())]
+    assert [(answer["id"], answer["level"]) for answer in out] == [("1", "routine"), ("3", "crisis")]
+
+
+def test_an_answer_tells_whether_its_row_could_not_be_read():
+    good, bad = score_lines([json.dumps(row()), "{"], by_rules())
+    assert (is_fault(good), is_fault(bad)) == (False, True)
