@@ -21,6 +21,7 @@ from monitor.keys import Keys
 from monitor.model import IncidentState
 from monitor.outbox import ROLE_WORDS, Desk, note, supersede
 from monitor.store.tables import FeedbackRow, IncidentRow, MentionRow, PersonRow
+from monitor.visibility import may_see
 
 MAX_WORDS = 2_000
 """Characters of a note, a reason or a tip that are kept."""
@@ -54,18 +55,17 @@ def own_words(text: str) -> str:
     return clean_text(text).strip()[:MAX_WORDS]
 
 
-def incident_row(session: Session, incident_id: str) -> IncidentRow:
-    """The incident; raises ``NotAllowed`` in plain words when there is none of that name."""
+def incident_row(session: Session, incident_id: str, actor: Actor) -> IncidentRow:
+    """The incident; raises ``NotAllowed`` in plain words when there is none of that name for ``actor``."""
     row = session.get(IncidentRow, incident_id)
-    if row is None:
+    if row is None or not may_see(actor, row):
         raise NotAllowed(f"There is no incident {incident_id[:20]}.")
     return row
 
 
 def acknowledge(session: Session, incident_id: str, actor: Actor, now: datetime) -> bool:
     """Somebody has seen it and takes care: reminders stop. False when it was acknowledged or closed already."""
-    row = incident_row(session, incident_id)
-    _refuse_if_named(row, actor)
+    row = incident_row(session, incident_id, actor)
     if row.state != IncidentState.OPEN.value:
         return False
     row.state = IncidentState.ACKNOWLEDGED.value
@@ -80,8 +80,7 @@ def calm(session: Session, desk: Desk, incident_id: str, actor: Actor, reason: s
     """ "Not a problem": closes an ALERT; for CRISIS, safeguarding and self-harm it only stops reminders and tells
     the Chair (settled questions, 5). Returns ``closed``, ``quiet`` or ``already``. Raises ``NotAllowed``.
     """
-    row = incident_row(session, incident_id)
-    _refuse_if_named(row, actor)
+    row = incident_row(session, incident_id, actor)
     if row.state == IncidentState.CLOSED.value:
         return "already"
     incident = incident_of(row)
@@ -109,8 +108,7 @@ def calm(session: Session, desk: Desk, incident_id: str, actor: Actor, reason: s
 
 def close(session: Session, desk: Desk, incident_id: str, actor: Actor, reason: str, now: datetime) -> bool:
     """Close an incident with a reason, after the registers were answered (the page sees to that)."""
-    row = incident_row(session, incident_id)
-    _refuse_if_named(row, actor)
+    row = incident_row(session, incident_id, actor)
     if actor.role not in DECIDERS:
         raise NotAllowed("Only the CEO or the Chair closes an incident.")
     if row.state == IncidentState.CLOSED.value:
@@ -123,7 +121,7 @@ def close(session: Session, desk: Desk, incident_id: str, actor: Actor, reason: 
 
 def hand_to_chair(session: Session, desk: Desk, incident_id: str, actor: Actor, now: datetime) -> None:
     """The Chair decides from here (policy 6.4): tells the Chair at once. Raises ``NotAllowed`` without a Chair."""
-    row = incident_row(session, incident_id)
+    row = incident_row(session, incident_id, actor)
     chair = desk.person(session, "chair")
     if chair is None:
         raise NotAllowed("The settings name no Chair. Add [people.chair].")
@@ -137,7 +135,7 @@ def hand_to_chair(session: Session, desk: Desk, incident_id: str, actor: Actor, 
 
 def add_note(session: Session, incident_id: str, actor: Actor, words: str, now: datetime) -> None:
     """Write into the decision log, in our own words. Raises ``NotAllowed`` for an empty note."""
-    row = incident_row(session, incident_id)
+    row = incident_row(session, incident_id, actor)
     text = own_words(words)
     if not text:
         raise NotAllowed("An empty note says nothing; write what was decided or found out.")
@@ -159,7 +157,7 @@ def tip(
     row = IncidentRow(
         id=new_incident_id(),
         category=None,
-        names_ceo=ceo is not None and _names(said, ceo.name),
+        spoken_of=["ceo"] if ceo is not None and _names(said, ceo.name) else [],
         severity=int(Severity.ALERT),
         state=IncidentState.OPEN.value,
         opened_at=now,
@@ -252,8 +250,3 @@ def _close(session: Session, row: IncidentRow, actor: Actor, now: datetime, desk
     takeover = takeovers.current(session)
     if takeover.state is State.PROPOSED and takeover.incident == row.id:
         takeovers.end(session, desk, by=str(actor), reason=f"Incident {row.id} was closed.", now=now)
-
-
-def _refuse_if_named(row: IncidentRow, actor: Actor) -> None:
-    if row.names_ceo and actor.role == "ceo":
-        raise NotAllowed("This incident names the CEO, so the Chair decides about it.")

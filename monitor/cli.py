@@ -234,8 +234,7 @@ def tip(text: str, link: str, by: str, config: Path) -> None:
         row = app.database.in_transaction(
             lambda s: actions.tip(s, app.desk, app.keys, words=text, link=link, by=by, now=app.clock())
         )
-        who = "Chair of trustees" if app.desk.goes_to_chair(row) else "CEO"
-        click.echo(f"Thank you. The {who} is being told (incident {row.id}).")
+        click.echo(f"Thank you. {app.desk.say_told(row)} (incident {row.id}).")
 
 
 @main.command()

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from alerts.mail import compose_digest
 from alerts.model import Bulletin, Item, Link, MailKind, Met, PlatformWeeks, Quote, Recipient, Severity
 from connectors.model import Kind
-from monitor import audit, hearing, ledger
+from monitor import audit, hearing, ledger, visibility
 from monitor.app import App
 from monitor.clock import say_duration, say_moment
 from monitor.excerpts import Ground, adds_up, handles_of, join, permalink, quote_of
@@ -308,9 +308,7 @@ def _watch(session: Session, app: App, since: datetime, until: datetime, reader:
         (MentionRow.severity == int(Severity.WATCH)) | (MentionRow.judged.is_(False)),
         MentionRow.history.is_(False),
     ]
-    if reader == "ceo":
-        hers = select(IncidentRow.id).where(IncidentRow.names_ceo.is_(True))
-        where.append(MentionRow.incident_id.is_(None) | MentionRow.incident_id.not_in(hers))
+    where.append(visibility.posts_visible_to(visibility.Someone(reader)))
     rows = session.scalars(select(MentionRow).where(*where).order_by(MentionRow.posted_at.desc()).limit(MOST)).all()
     zone = app.settings.zone
     return (
@@ -345,8 +343,7 @@ def _incidents(
         IncidentRow.history.is_(False),
         IncidentRow.drill.is_(False),
     ]
-    if reader == "ceo":
-        where.append(IncidentRow.names_ceo.is_(False))
+    where.append(visibility.visible_to(visibility.Someone(reader)))
     total = session.scalar(select(func.count()).select_from(IncidentRow).where(*where)) or 0
     rows = session.scalars(
         select(IncidentRow).where(*where).order_by(IncidentRow.severity.desc(), IncidentRow.opened_at).limit(MOST)

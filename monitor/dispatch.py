@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from alerts import phone
 from alerts.mailer import MailSettings, deliver
 from alerts.model import DeliveryFailed, Letter, MailKind, Severity
+from monitor import visibility
 from monitor.clock import Clock
 from monitor.intake import incident_of
 from monitor.model import IncidentState
@@ -318,7 +319,7 @@ class Dispatcher:
                 continue
             incident = session.get(IncidentRow, row.incident_id) if row.incident_id else None
             if incident is not None and row.template in CHAIN and incident.state == IncidentState.OPEN.value:
-                if role == "ceo" and incident.names_ceo:
+                if role in visibility.hidden_from(incident):
                     continue
                 incident.revision += 1
                 more = {**row.facts, "instead_of": row.name}
@@ -337,8 +338,8 @@ class Dispatcher:
                 "digest",
                 "takeover_report",
             }:
-                about = session.get(IncidentRow, str(row.facts.get("incident") or "")) if role == "ceo" else None
-                if row.template == "takeover_proposed" and about is not None and about.names_ceo:
+                about = session.get(IncidentRow, str(row.facts.get("incident") or ""))
+                if row.template == "takeover_proposed" and not visibility.may_see(recipient, about):
                     continue
                 self.desk.owe(
                     session, row.template, MailKind(row.kind), recipient, now, key=f"instead:{row.id}",

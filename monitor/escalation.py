@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from alerts.model import Severity
 from monitor.model import Category, Incident
+from monitor.visibility import hidden_from
 
 GROWTH_STEPS = (5, 20, 100, 500, 2_000, 10_000, 50_000)
 """Mentions at which a growing incident is told again: a storm is one incident, not 400 e-mails."""
@@ -51,8 +52,8 @@ def decide(before: Incident | None, after: Incident) -> tuple[Step, ...]:
     if before is None or after.severity > before.severity:
         propose = (Step.PROPOSE_TAKEOVER,) if after.severity is Severity.CRISIS else ()
         return (Step.TELL, *propose)
-    if after.names_ceo and not before.names_ceo:
-        return (Step.TELL,)  # the Chair, who has heard nothing of it so far
+    if hidden_from(after) - hidden_from(before):
+        return (Step.TELL,)  # whoever decides now that somebody must not know of it has perhaps heard nothing so far
     if after.severity is Severity.CRISIS and (
         before.state is not after.state or after.threads[-1:] != before.threads[-1:] and _new_copy(before, after)
     ):
@@ -94,41 +95,39 @@ def chain_step(
     opened_at: datetime,
     now: datetime,
     ceo_away: bool,
-    names_ceo: bool,
-    has_chair: bool,
+    heads: tuple[str, ...],
     policy: ChainPolicy,
 ) -> ChainStep:
     """Step 0 tells first, 1 tells again, 2 tells the Chair, later ones repeat a CRISIS hourly to both.
 
-    CEO named in the incident: the Chair instead, at every step. CEO away: the Chair at once, the CEO by mail
-    only. ALERT: the chain and the phones wait for the morning; the first mail does not.
+    ``heads`` are the roles that may be told, in their turn (``visibility.in_turn``): never somebody of whom it speaks.
+    CEO away: the Chair at once, the CEO by mail only. ALERT: the chain and the phones wait for the morning; the first
+    mail does not.
     """
     crisis = severity is Severity.CRISIS
     again = policy.crisis_again if crisis else policy.alert_again
     chair = policy.crisis_chair if crisis else policy.alert_chair
     loud_phones = crisis or not is_night(now, policy)
-    first = _first(ceo_away=ceo_away, names_ceo=names_ceo, has_chair=has_chair, phones=loud_phones)
+    first = _first(heads, ceo_away=ceo_away, phones=loud_phones)
     if step == 0:
         return ChainStep(first, _by_day(now + again, crisis, policy))
     if step == 1:
         return ChainStep(first, _by_day(max(now, now + chair - again), crisis, policy))
-    everyone = _both(first, names_ceo=names_ceo, has_chair=has_chair, phones=loud_phones)
+    everyone = _both(first, heads, phones=loud_phones)
     if step == 2:
         owed = everyone if crisis else tuple(o for o in everyone if o.role == "chair") or first
         return ChainStep(owed, now + LOUD_EVERY if crisis else None)
     return ChainStep(everyone, now + LOUD_EVERY if crisis and now - opened_at < LOUD_FOR else None)
 
 
-def _first(*, ceo_away: bool, names_ceo: bool, has_chair: bool, phones: bool) -> tuple[Owed, ...]:
-    if names_ceo and has_chair:
-        return (Owed("chair", phones),)
-    if ceo_away and has_chair:
+def _first(heads: tuple[str, ...], *, ceo_away: bool, phones: bool) -> tuple[Owed, ...]:
+    if ceo_away and heads == ("ceo", "chair"):
         return (Owed("chair", phones), Owed("ceo", False))
-    return (Owed("ceo", phones),)
+    return tuple(Owed(role, phones) for role in heads[:1])
 
 
-def _both(first: tuple[Owed, ...], *, names_ceo: bool, has_chair: bool, phones: bool) -> tuple[Owed, ...]:
-    if not has_chair or names_ceo:
+def _both(first: tuple[Owed, ...], heads: tuple[str, ...], *, phones: bool) -> tuple[Owed, ...]:
+    if heads != ("ceo", "chair"):
         return first
     return (Owed("chair", phones), *(o for o in first if o.role != "chair"))
 

@@ -126,7 +126,8 @@ def absorb(
             platforms=(mention.platform,),
             threads=(thread,),
             copies=(copy_mark,) if copy_mark else (),
-            names_ceo=assessment.names_ceo,
+            spoken_of=assessment.spoken_of,
+            perhaps_of=assessment.perhaps_of,
         )
     is_repeat = copy_mark and any(is_copy(copy_mark, known) for known in home.copies)
     worse = assessment.severity > home.severity
@@ -142,8 +143,13 @@ def absorb(
         platforms=_with(home.platforms, mention.platform),
         threads=_with(home.threads, thread)[-KEPT_MARKS:],
         copies=home.copies if is_repeat or not copy_mark else (*home.copies, copy_mark)[-KEPT_MARKS:],
-        names_ceo=home.names_ceo or assessment.names_ceo,
+        spoken_of=_with_all(home.spoken_of, assessment.spoken_of),
+        perhaps_of=_with_all(home.perhaps_of, assessment.perhaps_of),
     )
+
+
+def _with_all(known: tuple[str, ...], new: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*known, *new)))
 
 
 def _with(known: tuple[str, ...], new: str) -> tuple[str, ...]:

@@ -470,7 +470,8 @@ def incident_of(row: IncidentRow, accounts: int = 0) -> Incident:
         threads=tuple(row.threads),
         copies=tuple(row.copies),
         told=row.told,
-        names_ceo=row.names_ceo,
+        spoken_of=tuple(row.spoken_of),
+        perhaps_of=tuple(row.perhaps_of),
         history=row.history,
         drill=row.drill,
     )
@@ -486,7 +487,8 @@ def write_incident(row: IncidentRow, incident: Incident) -> None:
     row.platforms = list(incident.platforms)
     row.threads = list(incident.threads)
     row.copies = list(incident.copies)
-    row.names_ceo = incident.names_ceo
+    row.spoken_of = list(incident.spoken_of)
+    row.perhaps_of = list(incident.perhaps_of)
     row.history = incident.history
     row.drill = incident.drill
     if incident.state is IncidentState.OPEN:

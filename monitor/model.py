@@ -63,8 +63,11 @@ class Assessment:
     question: bool = False
     """Asks us something and so waits for an answer (policy 4.7)."""
     thanks: bool = False
-    names_ceo: bool = False
-    """Names the CEO: the Chair is told instead (settled questions, 5)."""
+    spoken_of: tuple[str, ...] = ()
+    """Roles of the people of the settings (ceo, chair, operator, poster, staff) of whom it says something: they are not
+    told, and whoever else decides is (docs/adr/0010)."""
+    perhaps_of: tuple[str, ...] = ()
+    """The same where it is unclear whether it speaks of them: hidden from them until somebody says that it does not."""
 
 
 class IncidentState(StrEnum):
@@ -80,7 +83,8 @@ class Incident:
     """Mentions that belong together. ``mentions`` counts them, ``accounts`` the distinct writers.
 
     ``thread`` and ``copies`` are what later mentions are compared with. ``told`` is the number of mentions
-    at the last telling, so that growth is told at sensible steps.
+    at the last telling, so that growth is told at sensible steps. ``spoken_of`` and ``perhaps_of`` are the roles of
+    whom its mentions speak for certain and perhaps; who may know of it is ``monitor.visibility``'s.
     """
 
     id: str
@@ -95,6 +99,7 @@ class Incident:
     threads: tuple[str, ...] = ()
     copies: tuple[str, ...] = ()
     told: int = 0
-    names_ceo: bool = False
+    spoken_of: tuple[str, ...] = ()
+    perhaps_of: tuple[str, ...] = ()
     history: bool = False
     drill: bool = False

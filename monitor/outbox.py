@@ -11,13 +11,13 @@ from sqlalchemy import select, true, update
 from sqlalchemy.orm import Session
 
 from alerts.model import MailKind, Recipient, Severity
-from monitor import audit
+from monitor import audit, visibility
 from monitor.escalation import ChainPolicy, Step, chain_step
 from monitor.keys import Keys
 from monitor.model import Incident, IncidentState
 from monitor.store.tables import AlertRow, IncidentRow, LogRow, PersonRow, ToldRow
 
-CHAIN = frozenset({"alert", "alert_update", "tip", "roundup"})
+CHAIN = frozenset({"alert", "alert_update", "tip", "ring", "roundup"})
 """Templates whose alerts fall away when the incident is acknowledged or closed."""
 
 
@@ -57,9 +57,17 @@ class Desk:
             return chair
         return ceo
 
-    def goes_to_chair(self, row: IncidentRow) -> bool:
-        """Whether the Chair is told of an incident instead of the CEO, because it names the CEO."""
-        return row.names_ceo and "chair" in self.people
+    def head_of(self, session: Session, row: IncidentRow | None) -> Recipient:
+        """Who decides about an incident now: the head, or whoever comes next where it speaks of the head."""
+        head, heads = self.head(session), visibility.in_turn(row, self.people)
+        return head if not heads or head.role in heads else self.people[heads[0]]
+
+    def say_told(self, row: IncidentRow) -> str:
+        """Who is told of an incident first, in a sentence for whoever told of it."""
+        heads = visibility.in_turn(row, self.people)
+        if not heads:
+            return "Earshot has nobody who could be told of this: please ring a trustee now"
+        return f"The {ROLE_WORDS[heads[0]]} is being told now"
 
     # ── what ────────────────────────────────────────────────────────────────────────────────────
 
@@ -111,8 +119,8 @@ class Desk:
         """Carry out what ``escalation.decide`` found owed (takeover is the ledger's: ``monitor.takeovers``)."""
         row = session.get_one(IncidentRow, incident.id)
         if step is Step.TELL:
-            if incident.names_ceo:
-                supersede(session, incident.id, now, role="ceo")  # what waits for the CEO must not leave any more
+            for role in visibility.hidden_from(incident):
+                supersede(session, incident.id, now, role=role)  # what waits for them must not leave any more
             row.next_step = 0
             self.advance(session, row, incident, now, news=news)
         elif step is Step.UPDATE:
@@ -121,7 +129,7 @@ class Desk:
             for recipient, _ in self._chain(session, row, incident, now, step=0)[0]:
                 self.owe(
                     session,
-                    "alert_update",
+                    _written_as("alert_update", recipient),
                     MailKind.ALERT,
                     recipient,
                     now,
@@ -144,7 +152,7 @@ class Desk:
         for recipient, phones in owed:
             self.owe(
                 session,
-                template,
+                _written_as(template, recipient),
                 MailKind.ALERT,
                 recipient,
                 now,
@@ -171,15 +179,14 @@ class Desk:
     def _chain(
         self, session: Session, row: IncidentRow, incident: Incident, now: datetime, *, step: int
     ) -> tuple[list[tuple[Recipient, bool]], datetime | None]:
-        ceo, chair = self.person(session, "ceo"), self.person(session, "chair")
+        ceo = self.person(session, "ceo")
         plan = chain_step(
             step,
             incident.severity,
             opened_at=row.opened_at,
             now=now,
             ceo_away=ceo is None or ceo.away or self.is_refused(session, "ceo"),
-            names_ceo=incident.names_ceo,
-            has_chair=chair is not None,
+            heads=visibility.in_turn(incident, [role for role in self.people if self.person(session, role)]),
             policy=self.policy,
         )
         found = [(self.person(session, o.role), o.phones) for o in plan.owed]
@@ -252,6 +259,11 @@ class Desk:
             recipient = self.person(session, role)
             if recipient is not None:
                 self.owe(session, template, kind, recipient, now, key=key, facts=facts)
+
+
+def _written_as(template: str, recipient: Recipient) -> str:
+    """The template of an alert to somebody: whoever stands in is asked to ring, and reads no word of it."""
+    return "ring" if recipient.role == visibility.STAND_IN else template
 
 
 ROLE_WORDS = {

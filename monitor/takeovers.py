@@ -18,6 +18,7 @@ from monitor import audit
 from monitor.model import Category, Incident, IncidentState
 from monitor.outbox import Desk, note
 from monitor.store.tables import AlertRow, IncidentAccountRow, IncidentRow, MentionRow, TakeoverRow
+from monitor.visibility import LEADERS
 
 ACCOUNTS, PLATFORMS = 3, 2
 """Distinct accounts and platforms from which a CRISIS may begin takeover by itself (settled questions, 5)."""
@@ -127,13 +128,13 @@ def begin(
     row = session.get(IncidentRow, incident) if incident else None
     if incident and row is None:
         raise machine.Refused(f"There is no incident {incident[:20]}.")
-    head = "chair" if row is not None and row.names_ceo and "chair" in desk.people else desk.head(session).role
+    head = desk.head_of(session, row).role
     after = machine.begin(
         before,
         by=by,
         reason=reason,
         now=now,
-        holder=role if role in {"ceo", "chair"} else head,
+        holder=next((r for r in (role, head) if r in LEADERS), desk.head(session).role),
         incident=incident,
         allowed=allowed,
         allowed_platforms=allowed_platforms,

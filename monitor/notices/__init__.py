@@ -141,6 +141,7 @@ TEMPLATES: Mapping[str, Callable[[Writer], Notice]] = {
     "heard_again": service.heard_again,
     "phone": incidents.phone,
     "refused": service.refused,
+    "ring": incidents.ring,
     "roundup": incidents.roundup,
     "sign_in": service.sign_in,
     "situation": takeover.situation,

@@ -30,6 +30,7 @@ from monitor.links import Purpose
 from monitor.model import IncidentState
 from monitor.notices.writer import House, Writer, present
 from monitor.store.tables import AlertRow, IncidentRow, MentionRow, PersonRow
+from monitor.visibility import Deed, hidden_from, may_act
 
 
 def alert(writer: Writer) -> Notice:
@@ -82,6 +83,39 @@ def tip(writer: Writer) -> Notice:
     return replace(notice, where="Told by somebody in the team", reach="", growth="", quotes=quotes, facts=tuple(facts))
 
 
+def ring(writer: Writer) -> Notice:
+    """For whoever stands in: that somebody must be rung, and whom. Not a word of what was said, and no link to it."""
+    row = writer.incident()
+    hidden = hidden_from(row)
+    chair = writer.house.people.get("chair")
+    whom = (
+        f"{chair.name} (Chair of trustees)"
+        if chair is not None and "chair" not in hidden
+        else "a trustee of whom it does not speak"
+        if "chair" in hidden
+        else "the Chair of trustees, whom the settings do not name"
+    )
+    avoid = join([writer.name_of(role) for role in ("ceo", "chair") if role in hidden])
+    return Notice(
+        headline="Please ring somebody now: this cannot wait, and you are the one who is left",
+        severity=Severity(row.severity),
+        where="",
+        moment=writer.say(row.opened_at),
+        tag="RING",
+        summary="Something came in that those who are usually told must not decide about. What it says stands in "
+        "Earshot and not in this mail. You need not read it, and you need not judge it: pass it on by telephone.",
+        facts=(
+            Fact("Ring", whom),
+            *((Fact("Say nothing of it to", avoid),) if avoid else ()),
+            Fact("Say", f"that incident {row.id} waits in Earshot, how grave it is, and since when"),
+        ),
+        drill=row.drill,
+        reference=row.id,
+        without_links=writer.without_links(row.id, takeover=False),
+        reader="You are told because nobody else whom the settings name may be told of this.",
+    )
+
+
 def phone(writer: Writer) -> Notice:
     """The notice whose headline a phone shows."""
     return replace(alert(writer), quotes=(), links=(), why=())
@@ -107,7 +141,7 @@ def _reasons(
 
 
 def _incident_links(writer: Writer, row: IncidentRow) -> tuple[Link, ...]:
-    decides = writer.row.role in {"ceo", "chair"} and not (row.names_ceo and writer.row.role == "ceo")
+    decides = may_act(writer.recipient, row, Deed.CLOSE)
     see = writer.link(Purpose.SEE, row.id, "Open in Earshot", main=not decides)
     if not decides:
         return present(see)
@@ -157,7 +191,7 @@ def _reader(writer: Writer, row: IncidentRow) -> str:
         return (
             "You are told because you decide about our social media (policy 4.16)." if writer.row.role == "ceo" else ""
         )
-    if row.names_ceo:
+    if "ceo" in hidden_from(row):
         return "You are told instead of the CEO, because the CEO is named in it. The CEO does not get this mail."
     ceo, settled = writer.session.get(PersonRow, "ceo"), writer.house.people.get("ceo")
     if (ceo is not None and ceo.away) or ((ceo is None or ceo.away is None) and settled is not None and settled.away):

@@ -18,6 +18,7 @@ from monitor.notices.incidents import incident_item
 from monitor.notices.writer import Writer, present
 from monitor.outbox import ROLE_WORDS
 from monitor.store.tables import IncidentRow, MentionRow
+from monitor.visibility import may_see
 
 _PARTS = {"own": "our own posts", "search": "posts found by our names"}
 _ALL_DEAF = (
@@ -95,11 +96,10 @@ def first_run(writer: Writer) -> Notice:
     grave = writer.session.scalars(
         incidents.order_by(IncidentRow.severity.desc(), IncidentRow.opened_at.desc()).limit(50)
     )
-    named = writer.row.role == "ceo"
     items = [
         incident_item(row, writer.house)
         for row in grave
-        if (not wanted or set(row.platforms) & set(wanted)) and not (named and row.names_ceo)
+        if (not wanted or set(row.platforms) & set(wanted)) and may_see(writer.recipient, row)
     ]
     lines = tuple(f"{say_platform(name)}: {count(number, 'post')}" for name, number in rows)
     return Notice(

@@ -30,6 +30,7 @@ from monitor.notices.writer import Writer, present
 from monitor.outbox import ROLE_WORDS
 from monitor.store.tables import DeafRow, IncidentRow, MentionRow, PreflightRow
 from monitor.takeovers import own_posts_during
+from monitor.visibility import may_see, visible_to
 
 
 def _takeover_facts(writer: Writer) -> tuple[Fact, ...]:
@@ -113,7 +114,7 @@ def _planned(writer: Writer) -> tuple[Section, ...]:
 def _undecided(writer: Writer) -> tuple[Section, ...]:
     """Who may have to be told of the incident behind the takeover, as long as nobody has decided about it."""
     row = writer.session.get(IncidentRow, writer.word("incident"))
-    if row is None or not registers.needed(row) or (row.names_ceo and writer.row.role == "ceo"):
+    if row is None or not registers.needed(row) or not may_see(writer.recipient, row):
         return ()
     names = tuple(registers.BODIES[body] for body in registers.undecided(writer.session, row.id))
     lines = tuple(f"{name[:1].upper()}{name[1:]}" for name in names)
@@ -369,12 +370,12 @@ def _open_lines(writer: Writer) -> tuple[str, ...]:
             IncidentRow.history.is_(False),
             IncidentRow.drill.is_(False),
             IncidentRow.severity >= int(Severity.ALERT),
+            visible_to(writer.recipient),
         )
         .order_by(IncidentRow.severity.desc(), IncidentRow.opened_at.desc())
         .limit(10)
     )
-    named = writer.row.role == "ceo"
-    items = [incident_item(row, writer.house) for row in rows if not (named and row.names_ceo)]
+    items = [incident_item(row, writer.house) for row in rows]
     return tuple(f"{i.severity.level.upper()}: {i.headline}, {i.moment} [{i.reference}]" for i in items)
 
 

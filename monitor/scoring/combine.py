@@ -90,7 +90,8 @@ class RuleResult:
     judged: bool = True
     question: bool = False
     thanks: bool = False
-    names_ceo: bool = False
+    spoken_of: tuple[str, ...] = ()
+    perhaps_of: tuple[str, ...] = ()
 
 
 FLOORED = frozenset({Category.SAFEGUARDING, Category.SELF_HARM, Category.THREAT})
@@ -202,5 +203,6 @@ def _assessment(
         judged=found.judged,
         question=found.question,
         thanks=found.thanks,
-        names_ceo=found.names_ceo,
+        spoken_of=found.spoken_of,
+        perhaps_of=found.perhaps_of,
     )

@@ -216,7 +216,7 @@ class Scorer:
             judged=own or not addressed or language in self._book.languages or bool(hits) or self._is_plain(text),
             question=not own and ("?" in text or "؟" in text),
             thanks=not own and self._book.has(sheet, "thanks"),
-            names_ceo=any(pattern.search(text) for pattern in self._ceo),
+            spoken_of=("ceo",) if any(pattern.search(text) for pattern in self._ceo) else (),
         )
 
     def _is_plain(self, text: str) -> bool:

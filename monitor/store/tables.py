@@ -163,7 +163,10 @@ class IncidentRow(Base):
     told: Mapped[int] = mapped_column(default=0)
     told_at: Mapped[datetime | None]
     revision: Mapped[int] = mapped_column(default=0)
-    names_ceo: Mapped[bool] = mapped_column(default=False)
+    spoken_of: Mapped[list[Any]] = mapped_column(default=list)
+    """Roles of whom it says something, and from whom it is hidden."""
+    perhaps_of: Mapped[list[Any]] = mapped_column(default=list)
+    """Roles of whom it may say something: hidden from them too until somebody says that it does not."""
     history: Mapped[bool] = mapped_column(default=False)
     drill: Mapped[bool] = mapped_column(default=False)
     source: Mapped[str] = mapped_column(String(20), default="mention")

@@ -22,6 +22,7 @@ from monitor.model import IncidentState
 from monitor.notices import headline_of
 from monitor.store.tables import IncidentRow, LogRow, MentionRow, PlatformRow, ToolTokenRow
 from monitor.terms import MINIMISED
+from monitor.visibility import TOOL, Someone, may_see, posts_visible_to, visible_to
 from monitor.web.guard import PUBLIC, open_to, proves_itself
 from monitor.web.house import House, house_of
 from monitor.web.openapi import DESCRIPTION
@@ -35,6 +36,8 @@ MOST = 200
 
 MOST_AT_ONCE = 5_000
 """Entries of one and the same second."""
+
+TOOLS = Someone(TOOL)
 
 CALLS_A_MINUTE = 600
 _MINUTE = timedelta(minutes=1)
@@ -131,12 +134,12 @@ def coverage() -> Response:
 @pages.get("/incidents")
 @for_tools("incidents:read")
 def incidents() -> Response:
-    """Incidents, the newest first. Those that name the CEO are not for tools."""
+    """Incidents, the newest first. Those that speak of one of our own people are not for tools."""
     house = house_of()
     state, limit, before = request.args.get("state"), _limit(), _moment("before")
     if state is not None and state not in {s.value for s in IncidentState}:
         abort(400, "state is open, acknowledged or closed.")
-    query = select(IncidentRow).where(IncidentRow.names_ceo.is_(False))
+    query = select(IncidentRow).where(visible_to(TOOLS))
     if state:
         query = query.where(IncidentRow.state == state)
     if before:
@@ -196,7 +199,7 @@ def mentions() -> Response:
     level = request.args.get("level")
     if level is not None and level not in {s.level for s in Severity}:
         abort(400, "level is routine, watch, alert or crisis.")
-    query = select(MentionRow)
+    query = select(MentionRow).where(posts_visible_to(TOOLS))
     if platform:
         query = query.where(MentionRow.platform == platform[:40])
     if level:
@@ -205,8 +208,7 @@ def mentions() -> Response:
         query = query.where(MentionRow.posted_at < before)
     with house.app.database.read() as session:
         rows = _page(session, query, MentionRow.posted_at, MentionRow.id, limit)
-        hidden = set(session.scalars(select(IncidentRow.id).where(IncidentRow.names_ceo.is_(True))))
-        return jsonify({"mentions": [_mention(house, row) for row in rows if row.incident_id not in hidden]})
+        return jsonify({"mentions": [_mention(house, row) for row in rows]})
 
 
 @pages.post("/tips")
@@ -292,7 +294,7 @@ def _mention(house: House, row: MentionRow) -> dict[str, Any]:
 
 def _row(session: Session, incident_id: str) -> IncidentRow:
     row = session.get(IncidentRow, incident_id) if incident_id.isprintable() else None
-    if row is None or row.names_ceo:
+    if row is None or not may_see(TOOLS, row):
         abort(404, "There is no such incident, or it is not for tools.")
     return row
 

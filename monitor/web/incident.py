@@ -15,11 +15,12 @@ from monitor import actions, audit, drill, registers, report, takeovers
 from monitor.actions import NotAllowed
 from monitor.outbox import note
 from monitor.store.tables import CardTickRow, IncidentRow, RegisterRow, StatementRow
+from monitor.visibility import may_see, visible_to
 from monitor.web.doing import change, change_and_show
 from monitor.web.figures import growth_picture
 from monitor.web.guard import ALL, KEEPERS, LEADERS, form_token, open_to, say
 from monitor.web.house import house_of, number_of
-from monitor.web.incident_view import IncidentView, may_see, seen_by, view_of
+from monitor.web.incident_view import IncidentView, view_of
 from monitor.web.visitor import Visitor, visitor
 
 pages = Blueprint("incident", __name__)
@@ -87,10 +88,8 @@ def _offers(view: IncidentView, who: Visitor) -> dict[str, str]:
 def row_of(session: Session, incident_id: str, who: Visitor) -> IncidentRow:
     """The incident, when this visitor may see it."""
     row = session.get(IncidentRow, incident_id)
-    if row is None:
+    if row is None or not may_see(who, row):
         abort(404, "There is no incident of this name, or it is no longer kept.")
-    if not may_see(row, who.role):
-        abort(403, "This incident names the CEO, so the Chair decides about it.")
     return row
 
 
@@ -259,10 +258,9 @@ def propose(incident_id: str) -> BaseResponse:
             note(session, row.id, now, str(who.actor), f"DRILL: takeover proposed: {reason}")
             return
         desk = house.app.desk
-        head = desk.person(session, "chair") if row.names_ceo else None
         facts = {"incident": row.id, "reason": f"{who.actor}: {reason}"}
         desk.owe(
-            session, "takeover_proposed", MailKind.TAKEOVER, head or desk.head(session), now,
+            session, "takeover_proposed", MailKind.TAKEOVER, desk.head_of(session, row), now,
             key=f"{row.id}:{who.mark}:{takeovers.over_since(session)}:{reason}", severity=Severity.CRISIS, facts=facts,
         )  # fmt: skip
         takeovers.propose(session, row.id, now, by=str(who.actor), reason=reason)
@@ -346,7 +344,7 @@ def all_of_them() -> BaseResponse:
     """Every incident, the newest first."""
     house, who = house_of(), visitor()
     before = request.args.get("before", "")
-    query = select(IncidentRow).where(seen_by(who.role))
+    query = select(IncidentRow).where(visible_to(who))
     query = query.order_by(IncidentRow.opened_at.desc(), IncidentRow.id.desc()).limit(51)
     with house.app.database.read() as session:
         edge = session.get(IncidentRow, before) if before else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.model import Card, CoverageLine, Severity
@@ -17,8 +17,10 @@ from monitor.excerpts import KINDS, Ground
 from monitor.intake import incident_of
 from monitor.model import Category, IncidentState
 from monitor.notices import headline_of
+from monitor.outbox import ROLE_WORDS
 from monitor.store.tables import IncidentRow, LogRow, MentionRow
 from monitor.terms import MINIMISED
+from monitor.visibility import hidden_from
 from monitor.web.house import House
 
 SHOWN = 40
@@ -96,7 +98,7 @@ class IncidentView:
     acknowledged_by: str
     closed_at: datetime | None
     closed_by: str
-    names_ceo: bool
+    about: tuple[str, ...]
     drill: bool
     history: bool
     closes_by_link: bool
@@ -114,20 +116,6 @@ class IncidentView:
     def is_closed(self) -> bool:
         """Whether it is over."""
         return self.state == IncidentState.CLOSED.value
-
-
-NOT_THEIRS = frozenset({"ceo", "poster", "staff"})
-"""Roles that do not see an incident that names the CEO: it is the Chair's (settled questions, 5)."""
-
-
-def may_see(row: IncidentRow, role: str) -> bool:
-    """Whether a role may look at an incident."""
-    return not (row.names_ceo and role in NOT_THEIRS)
-
-
-def seen_by(role: str) -> ColumnElement[bool]:
-    """The same as a condition for a query."""
-    return IncidentRow.names_ceo.is_(False) if role in NOT_THEIRS else true()
 
 
 def is_serious(row: IncidentRow) -> bool:
@@ -179,7 +167,7 @@ def view_of(session: Session, house: House, row: IncidentRow, *, role: str, sign
         acknowledged_by=row.acknowledged_by,
         closed_at=row.closed_at,
         closed_by=row.closed_by,
-        names_ceo=row.names_ceo,
+        about=tuple(sorted(ROLE_WORDS.get(role, role) for role in hidden_from(row))),
         drill=row.drill,
         history=row.history,
         closes_by_link=may_be_closed_by_link(incident),

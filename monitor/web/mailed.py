@@ -19,10 +19,11 @@ from monitor.actions import DECIDERS, Actor, NotAllowed
 from monitor.links import LinkExpired, LinkInvalid, Purpose, Ticket, use_up, was_used
 from monitor.outbox import ROLE_WORDS, note
 from monitor.store.tables import IncidentRow, MentionRow
+from monitor.visibility import may_see
 from monitor.web import door, tell
 from monitor.web.guard import PUBLIC, open_to, page_nonce, proves_itself, say
 from monitor.web.house import House, house_of, number_of
-from monitor.web.incident_view import may_see, view_of
+from monitor.web.incident_view import view_of
 
 pages = Blueprint("mailed", __name__)
 
@@ -210,10 +211,12 @@ def _incident_page(opened: Opened) -> BaseResponse:
     house, ticket = opened.house, opened.ticket
     with house.app.database.read() as session:
         row = session.get(IncidentRow, ticket.subject)
-        if row is None:
-            return say("This is no longer kept", "The incident was forgotten, as our own limits ask.", status=410)
-        if not may_see(row, ticket.role):
-            return _names_her()
+        if row is None or not may_see(ticket, row):
+            return say(
+                "This is not here any more",
+                "The incident is no longer kept, or somebody else looks after it now.",
+                status=410,
+            )
         used = tuple(action for action in DOES[ticket.purpose] if was_used(session, ticket, action))
         view = view_of(session, house, row, role=ticket.role, signed_in=False)
     main = DOES[ticket.purpose][0]
@@ -246,14 +249,6 @@ def _offers(opened: Opened, view: object, used: tuple[str, ...]) -> dict[str, st
 
 def _default_reason(headline: str, incident: str) -> str:
     return f"{headline} (incident {incident})"
-
-
-def _names_her() -> Response:
-    return say(
-        "The Chair looks after this one",
-        "This incident names you, so the Chair of trustees decides about it. That protects you as well.",
-        status=403,
-    )
 
 
 def _used_words(takeover: Takeover) -> str:
@@ -341,8 +336,8 @@ def _ask_again(opened: Opened) -> BaseResponse:
 def _may_begin(opened: Opened, row: IncidentRow | None) -> None:
     if opened.ticket.role not in DECIDERS:
         raise NotAllowed("Only the CEO or the Chair begins a takeover.")
-    if row is not None and not may_see(row, opened.ticket.role):
-        raise NotAllowed("This incident names the CEO, so the Chair decides about it.")
+    if not may_see(opened.ticket, row):
+        raise NotAllowed("The incident is no longer kept, or somebody else looks after it now.")
 
 
 Done = tuple[str, str]

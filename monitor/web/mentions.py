@@ -24,6 +24,7 @@ from monitor.model import Category
 from monitor.store import search
 from monitor.store.tables import IncidentRow, MentionRow
 from monitor.terms import MINIMISED
+from monitor.visibility import visible_to
 from monitor.web.doing import change, change_and_show
 from monitor.web.guard import ALL, KEEPERS, open_to
 from monitor.web.house import House, house_of, number_of
@@ -165,10 +166,8 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
 
 
 def hidden_incidents(session: Session, who: Visitor) -> set[str]:
-    """Incidents that name the CEO: their posts are for the Chair and the operator."""
-    if who.role in {"chair", "operator"}:
-        return set()
-    return set(session.scalars(select(IncidentRow.id).where(IncidentRow.names_ceo.is_(True))))
+    """The incidents that do not exist for this visitor."""
+    return set(session.scalars(select(IncidentRow.id).where(~visible_to(who))))
 
 
 def shown(session: Session, rows: Sequence[MentionRow], who: Visitor) -> list[Post]:

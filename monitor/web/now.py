@@ -12,10 +12,10 @@ from monitor import hearing, takeovers
 from monitor.model import IncidentState
 from monitor.notices import headline_of
 from monitor.store.tables import IncidentRow
+from monitor.visibility import may_see, visible_to
 from monitor.web.figures import week_of
 from monitor.web.guard import ALL, open_to
 from monitor.web.house import house_of
-from monitor.web.incident_view import may_see, seen_by
 from monitor.web.visitor import visitor
 
 pages = Blueprint("now", __name__)
@@ -35,7 +35,7 @@ def look() -> BaseResponse:
             IncidentRow.state != IncidentState.CLOSED.value,
             IncidentRow.severity >= int(Severity.ALERT),
             IncidentRow.history.is_(False),
-            seen_by(who.role),
+            visible_to(who),
         )
         total = session.scalar(select(func.count()).select_from(IncidentRow).where(*wanted)) or 0
         rows = session.scalars(
@@ -57,7 +57,7 @@ def look() -> BaseResponse:
             incidents=incidents,
             total=total,
             takeover=takeover,
-            proposed=takeover.state is State.PROPOSED and (about is None or may_see(about, who.role)),
+            proposed=takeover.state is State.PROPOSED and may_see(who, about),
             coverage_lines=coverage,
             who=who,
         )

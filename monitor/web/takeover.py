@@ -20,10 +20,10 @@ from monitor.model import IncidentState
 from monitor.notices import headline_of
 from monitor.outbox import ROLE_WORDS
 from monitor.store.tables import AccountRow, IncidentRow, MentionRow, PreflightRow
+from monitor.visibility import may_see, visible_to
 from monitor.web.doing import change, change_and_show
 from monitor.web.guard import ALL, LEADERS, open_to, say
 from monitor.web.house import House, house_of, number_of
-from monitor.web.incident_view import may_see
 from monitor.web.mentions import hidden_incidents
 from monitor.web.visitor import Visitor, visitor
 
@@ -52,11 +52,11 @@ def look() -> BaseResponse:
                     IncidentRow.state != IncidentState.CLOSED.value,
                     IncidentRow.severity >= int(Severity.ALERT),
                     IncidentRow.drill.is_(False),
+                    visible_to(who),
                 )
                 .order_by(IncidentRow.severity.desc(), IncidentRow.last_seen_at.desc())
                 .limit(20)
             )
-            if may_see(row, who.role)
         ]
         hidden = hidden_incidents(session, who)
         past = [
@@ -74,7 +74,7 @@ def look() -> BaseResponse:
             "takeover.html",
             takeover=takeover,
             running=takeover.state in RUNNING,
-            proposed=takeover.state is State.PROPOSED and (about is None or may_see(about, who.role)),
+            proposed=takeover.state is State.PROPOSED and may_see(who, about),
             who=who,
             holder=_name(house, takeover.holder),
             other=other if other in app.people else "",
@@ -169,7 +169,7 @@ def begin() -> BaseResponse:
 
     def work(session: Session, now: Any, who: Visitor) -> bool:
         row = session.get(IncidentRow, incident) if incident else None
-        if row is not None and (row.drill or not may_see(row, who.role)):
+        if row is not None and (row.drill or not may_see(who, row)):
             raise NotAllowed("A takeover cannot be about this incident.")
         begun = takeovers.begin(
             session, house.app.desk, by=str(who.actor), reason=reason, now=now, role=who.role,

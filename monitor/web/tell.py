@@ -56,15 +56,15 @@ def receive(house: House, *, by: str, holds: bool, again: str) -> BaseResponse:
     name = by or actions.own_words(request.form.get("name", ""))[:80]
     desk = house.app.desk
     try:
-        chairs = house.change(
-            lambda session: desk.goes_to_chair(
+        told = house.change(
+            lambda session: desk.say_told(
                 actions.tip(session, desk, house.app.keys, words=words, link=link, by=name, now=now)
             )
         )
     except NotAllowed as refusal:
         return offer(again, request.form.get("page", "") or form_token(), problem=str(refusal))
     return say(
-        f"Thank you. The {ROLE_WORDS['chair'] if chairs else 'CEO'} is being told now",
+        f"Thank you. {told}",
         "You did the right thing. Please do not reply to the post, and do not share or like it.",
         "If somebody is in danger now, ring 999.",
         links={"Tell something else": again},

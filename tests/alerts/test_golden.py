@@ -62,6 +62,13 @@ def a_complaint(session: Session) -> None:
     a_mention_row(session)
 
 
+def about_both(session: Session) -> None:
+    an_incident_row(
+        session, category="safeguarding", severity=int(Severity.CRISIS), source="tip", platforms=[],
+        summary="Rowan and Imogen both knew of it", spoken_of=["ceo", "chair"],
+    )  # fmt: skip
+
+
 def a_disclosure(session: Session) -> None:
     an_incident_row(session, category="safeguarding", severity=int(Severity.CRISIS), platforms=["instagram"])
     a_mention_row(
@@ -300,6 +307,7 @@ MAILS = {
         scene=nothing,
         facts={"refused": "ceo", "name": "Rowan Ashdown", "why": "The mail server refused the recipient (550 5.1.1)."},
     ),
+    "ring": Mail("ring", to=OPERATOR, scene=about_both, row=IN_INCIDENT),
     "phone": Mail("phone", row=IN_INCIDENT, facts={"step": 1}),
 }
 

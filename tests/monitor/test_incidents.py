@@ -35,7 +35,7 @@ def _home(incident: Incident, text: str, *categories: Category, severity: Severi
 
 def _grown(incident: Incident, text: str = "another", *categories: Category, severity: Severity = Severity.ALERT, **changes: object) -> Incident:  # fmt: skip
     mention = a_mention(text, **{"external_id": "2", **changes})
-    assessment = an_assessment(severity, *categories, names_ceo="Rowan" in text)
+    assessment = an_assessment(severity, *categories, spoken_of=("ceo",) if "Rowan" in text else ())
     return absorb(incident, mention, assessment, copy_mark(text), new_id="i2", new_account=True, now=NOW)
 
 
@@ -113,8 +113,8 @@ def test_an_incident_is_named_after_the_gravest_thing_in_it_whichever_came_first
 def test_an_incident_that_once_named_the_ceo_does_so_for_good() -> None:
     named = _grown(_opened(), "it was Rowan Ashdown")
 
-    assert named.names_ceo
-    assert _grown(named, "more of it").names_ceo
+    assert named.spoken_of == ("ceo",)
+    assert _grown(named, "more of it").spoken_of == ("ceo",)
 
 
 @given(st.lists(st.sampled_from(list(Category)), min_size=1))

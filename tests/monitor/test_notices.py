@@ -280,7 +280,7 @@ def reader_of(letter: Letter) -> str:
 @pytest.mark.parametrize(
     ("incident", "away", "step", "why"),
     [
-        ({"names_ceo": True}, False, 0, "because the CEO is named in it"),
+        ({"spoken_of": ["ceo"]}, False, 0, "because the CEO is named in it"),
         ({}, True, 0, "because the CEO is away"),
         ({}, False, 2, "nobody has acknowledged it in time"),
         ({}, False, 0, "as the Chair of trustees"),

@@ -46,7 +46,7 @@ def _state(house: House) -> State:
 
 def test_an_alert_that_waits_for_the_ceo_does_not_leave_once_the_incident_names_them(make_house: MakeHouse) -> None:
     house = make_house("facebook")
-    about = an_assessment(Severity.ALERT, Category.COMPLAINT, names_ceo=True)
+    about = an_assessment(Severity.ALERT, Category.COMPLAINT, spoken_of=("ceo",))
     house.say(a_mention("a complaint", external_id="c1", thread="post"), ALERT)
     house.say(a_mention("and it was Rowan Ashdown", external_id="c2", parent="c1", thread="post"), about)
 
@@ -59,7 +59,7 @@ def test_an_alert_that_waits_for_the_ceo_does_not_leave_once_the_incident_names_
 
 def test_the_chair_is_told_at_once_when_an_incident_turns_out_to_be_about_the_ceo(make_house: MakeHouse) -> None:
     house = make_house("facebook")
-    about = an_assessment(Severity.ALERT, Category.COMPLAINT, names_ceo=True)
+    about = an_assessment(Severity.ALERT, Category.COMPLAINT, spoken_of=("ceo",))
     house.say(a_mention("a complaint", external_id="c1", thread="post"), ALERT)
     house.fast_forward(minutes=5)
     house.say(a_mention("and it was Rowan Ashdown", external_id="c2", parent="c1", thread="post"), about)

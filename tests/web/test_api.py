@@ -72,7 +72,7 @@ def test_a_token_is_revoked_at_once(house: PagesHouse) -> None:
 
 
 def test_incidents_that_name_the_ceo_are_not_for_tools(house: PagesHouse) -> None:
-    house.incident("i1", names_ceo=True)
+    house.incident("i1", spoken_of=["ceo"])
     house.incident("i2")
     house.mention(1, incident_id="i1")
     tool = Tool(house)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import func, select, text
@@ -23,7 +24,19 @@ from monitor.links import Links, Purpose, use_up
 from monitor.outbox import say_once
 from monitor.store import migrate, search
 from monitor.store.database import Database, DatabaseUnreachable
-from monitor.store.tables import AuditRow, Base, MentionRow, SpendingRow, TakeoverRow, ToldRow, UtcDateTime
+from monitor.store.tables import (
+    AuditRow,
+    Base,
+    IncidentAccountRow,
+    IncidentRow,
+    LogRow,
+    MentionRow,
+    SpendingRow,
+    TakeoverRow,
+    ToldRow,
+    UtcDateTime,
+)
+from monitor.visibility import Someone, visible_to
 
 NOW = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
 WRITERS = 8
@@ -158,6 +171,43 @@ def test_a_database_is_brought_up_from_nothing_once(empty: Database) -> None:
     assert not migrate.is_empty(empty)
     assert migrate.is_current(empty)
     assert not migrate.upgrade(empty)
+
+
+def test_what_named_the_ceo_speaks_of_her_after_the_upgrade_and_no_log_is_lost(empty: Database) -> None:
+    _brought_to(empty, "0001")
+    with empty.write() as session:
+        for number, named in (("hers", True), ("another", False)):
+            session.execute(_OLD_INCIDENT, {"id": number, "named": named})
+            session.execute(_OLD_LOG, {"id": number})
+            session.execute(_OLD_ACCOUNT, {"id": number})
+
+    migrate.upgrade(empty)
+
+    with empty.read() as session:
+        marks = {row.id: (row.spoken_of, row.perhaps_of) for row in session.scalars(select(IncidentRow))}
+        assert marks == {"hers": (["ceo"], []), "another": ([], [])}
+        assert sorted(session.scalars(select(LogRow.incident_id))) == ["another", "hers"]
+        assert sorted(session.scalars(select(IncidentAccountRow.incident_id))) == ["another", "hers"]
+        assert session.scalars(select(IncidentRow.id).where(visible_to(Someone("ceo")))).all() == ["another"]
+
+
+_OLD_INCIDENT = text(
+    "INSERT INTO incident (id, severity, state, opened_at, last_seen_at, mentions, platforms, threads, copies, told, "
+    "revision, names_ceo, history, drill, source, summary, tip_link, next_step, acknowledged_by, closed_by, verdict, "
+    "salt) VALUES (:id, 3, 'open', '2026-11-24 14:02:00', '2026-11-24 14:02:00', 1, '[]', '[]', '[]', 1, 1, :named, "
+    "false, false, 'mention', '', '', 1, '', '', '', '')"
+)
+_OLD_LOG = text(
+    "INSERT INTO incident_log (incident_id, at, who, what) VALUES (:id, '2026-11-24 14:02:00', 'Imogen', 'Rung.')"
+)
+_OLD_ACCOUNT = text("INSERT INTO incident_account (incident_id, account, platform) VALUES (:id, 'a1', 'x')")
+
+
+def _brought_to(database: Database, revision: str) -> None:
+    config = migrate._config()
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
 
 
 def test_a_database_of_a_newer_version_is_refused_in_plain_words(database: Database) -> None:
