@@ -174,7 +174,7 @@ def test_a_database_is_brought_up_from_nothing_once(empty: Database) -> None:
 
 
 def test_what_named_the_ceo_speaks_of_her_after_the_upgrade_and_no_log_is_lost(empty: Database) -> None:
-    _brought_to(empty, "0001")
+    _brought_to(empty, "0002")
     with empty.write() as session:
         for number, named in (("hers", True), ("another", False)):
             session.execute(_OLD_INCIDENT, {"id": number, "named": named})
