@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import re
 import traceback
-import unicodedata
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -20,14 +19,12 @@ from markupsafe import Markup
 
 from alerts.looks import DARK, LIGHT, TONES
 from alerts.model import Bulletin, Letter, MailKind, Notice, Recipient, Severity
+from alerts.signs import visible
 
 log = logging.getLogger(__name__)
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_SUBJECT = 150
-
-_JOINERS = frozenset("\u200c\u200d")
-"""Invisible, yet part of words in Persian and Hindi, and of emoji."""
 
 _URL = re.compile(r"(?i)\b(?:https?|ftp)://[^\s<>\"']+")
 _BARE_HOST = re.compile(
@@ -103,7 +100,7 @@ def one_line(text: str) -> str:
 
 def safe(text: str) -> str:
     """``text`` without control, direction and invisible characters; line breaks and tabs stay."""
-    return "".join(c for c in text if c in "\n\t" or c in _JOINERS or unicodedata.category(c) not in {"Cc", "Cf", "Cs"})
+    return visible(text, kept="\n\t")
 
 
 def defang(text: str) -> str:

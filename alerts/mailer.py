@@ -22,6 +22,7 @@ from email.utils import format_datetime, parseaddr
 from typing import Literal, Protocol
 
 from alerts.model import DeliveryFailed, Letter
+from alerts.signs import visible
 
 VERB_TIMEOUT = 30.0
 """Seconds to wait for the answer to any verb."""
@@ -115,7 +116,7 @@ def as_message(settings: MailSettings, letter: Letter) -> EmailMessage:
 def clean_header(value: str) -> str:
     """One line without control, direction or invisible characters, safe as a header's value."""
     kept = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in value)
-    return " ".join("".join(c for c in kept if unicodedata.category(c) not in {"Cf", "Cs", "Co"}).split())
+    return " ".join(visible(kept, unseen=frozenset({"Cf", "Cs", "Co"})).split())
 
 
 # ── the message ─────────────────────────────────────────────────────────────────────────────────

@@ -36,7 +36,8 @@ KINDS = {
 }
 
 _HANDLE = re.compile(r"(?<![\w.@/])@[\w.]*\w")
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]++\.[\w.-]+")
+"""Tried once for each run of signs, not at each sign of it: a post is hostile, and 20,000 signs long."""
 _NUMBER = re.compile(r"\+?\d(?:[ ().-]{0,2}\d){6,}")
 _PEOPLE_FREE = frozenset(
     {"permalink.php", "story.php", "photo.php", "photo", "watch", "groups", "events", "reel", "pages"}

@@ -89,7 +89,7 @@ class Poller:
         def work(session: Session) -> None:
             now = self.clock()
             for known in session.scalars(select(PlatformRow)):
-                known.in_use = known.name in stations
+                known.in_use = known.in_use and known.name in stations
             for station in stations.values():
                 _admit(session, station, now)
 
@@ -152,7 +152,7 @@ class Poller:
             row = session.get_one(PlatformRow, station.name, with_for_update=True)
             if row.first_poll_at is None:
                 row.first_poll_at = started
-            history = row.first_poll_at if row.first_sweep_at is None else None
+            history = row.begun_at if row.first_sweep_at is None else None
             taken = self.intake.take_in(
                 session,
                 judged,
@@ -313,8 +313,10 @@ class Poller:
 def _admit(session: Session, station: Station, now: datetime) -> None:
     row = session.get(PlatformRow, station.name)
     if row is None:
-        row = PlatformRow(name=station.name, due_at=now, failures=0, error="", suspect="", gap="")
+        row = PlatformRow(name=station.name, in_use=True, due_at=now, failures=0, error="", suspect="", gap="")
         session.add(row)
+    if row.first_sweep_at is None and (row.begun_at is None or not row.in_use):
+        row.begun_at = now  # also for one that comes back into the settings before it ever answered
     row.in_use = True
     row.never_shows = list(station.platform.never_shows) or list(row.never_shows or [])
     limited = row.error_class == RateLimited.__name__ and row.retry_at is not None and row.retry_at > now

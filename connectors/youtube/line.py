@@ -377,7 +377,7 @@ class _Told:
 
 def strip_html(text: str) -> str:
     """``text`` without tags and entities, on one line: the platform's messages are HTML (facts, 2.6)."""
-    return " ".join(clean_text(html.unescape(re.sub(r"<[^>]*>", "", text))).split())
+    return " ".join(clean_text(html.unescape(re.sub(r"<[^<>]*>", "", text))).split())
 
 
 def _word(value: object) -> str:

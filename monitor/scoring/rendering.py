@@ -38,7 +38,7 @@ _GLUED = 4
 _SURELY_DISGUISED = 3
 """Words with digits inside from which a post is taken to be written so throughout."""
 _DIGIT_ANYWHERE = re.compile(
-    r"(?<![\w@#./])(?!\d+(?:st|nd|rd|th|yo|am|pm|k|m|p|x|s|yrs?|hrs?|mins?)\b)(?=\S*[A-Za-z])"
+    r"(?<![\w@#./])(?!\d+(?:st|nd|rd|th|yo|am|pm|k|m|p|x|s|yrs?|hrs?|mins?)\b)(?=\S{0,60}[A-Za-z])"
     r"[A-Za-z013457@$!|]*[A-Za-z013457$|](?![.-]?[\w@#/])"
 )
 _DIGITS_AS_LETTERS = str.maketrans("013457@$!|", "oieastasil")

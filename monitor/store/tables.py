@@ -260,9 +260,12 @@ class PlatformRow(Base):
     heard_at: Mapped[datetime | None]
     """The last poll that succeeded."""
     heard_until: Mapped[datetime | None]
+    begun_at: Mapped[datetime | None]
+    """The first start with this platform in the settings, whether it answered or not: what is older is history."""
     first_poll_at: Mapped[datetime | None]
+    """The first poll that succeeded."""
     first_sweep_at: Mapped[datetime | None]
-    """When the history had been taken in; until then mentions older than the first poll are history."""
+    """When the history had been taken in; from then on everything is news."""
     something_at: Mapped[datetime | None]
     """The last answer that held anything at all."""
     failing_since: Mapped[datetime | None]

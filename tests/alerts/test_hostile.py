@@ -274,3 +274,11 @@ def test_a_digest_of_hostile_words_is_sound_and_a_broken_picture_does_not_stop_i
 def test_headers_lose_what_could_disguise_them() -> None:
     assert clean_header("a\r\nBcc: b\u202e\u200bc\x00") == "a Bcc: bc"
     assert one_line("a\nb\u2028c\u202ed") == "a b cd"
+
+
+def test_the_flags_of_england_scotland_and_wales_stay_and_no_other_hidden_tags() -> None:
+    wales = "\U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f"
+    hidden = "\U0001f3f4" + "".join(chr(0xE0000 + ord(letter)) for letter in "send money") + "\U000e007f"
+    assert one_line(f"Cymru {wales} am byth") == f"Cymru {wales} am byth"
+    assert clean_header(f"Cymru {wales}") == f"Cymru {wales}"
+    assert one_line(f"x{hidden}y") == clean_header(f"x{hidden}y") == "x\U0001f3f4y"

@@ -277,6 +277,40 @@ def test_history_is_taken_in_quietly_but_grave_words_edited_into_it_later_are_to
     assert rows == {old.external_id: True, harmless.external_id: False}
 
 
+def test_what_was_said_while_a_platform_refused_us_from_the_first_start_is_news(tmp_path: Path) -> None:
+    house = a_house(tmp_path)
+    house.fail("x", CredentialsRejected("X does not accept the token.", "Make a new one."))
+    long_ago = house.say(a_mention("long ago", platform="x"), DISCLOSURE, after=timedelta(days=-1))
+    house.fast_forward(minutes=60)
+    meanwhile = house.say(a_mention("he touched her", platform="x"), DISCLOSURE)
+    house.fast_forward(minutes=60)
+
+    house.fail("x", None)
+    house.fast_forward(minutes=5)
+
+    with house.app.database.read() as session:
+        rows = {row.external_id: row.history for row in session.scalars(select(MentionRow))}
+    assert rows == {long_ago.external_id: True, meanwhile.external_id: False}
+    assert MailKind.ALERT in [letter.kind for letter in house.inbox("ceo")]
+
+
+def test_a_platform_that_comes_back_into_the_settings_unheard_begins_anew(tmp_path: Path) -> None:
+    house = a_house(tmp_path)
+    house.fail("x", CredentialsRejected("X does not accept the token.", "Make a new one."))
+    house.fast_forward(minutes=10)
+    house.app.poller.prepare({})
+    house.now += timedelta(days=30)
+    while_out = house.say(a_mention("he touched her", platform="x"), DISCLOSURE, after=timedelta(days=-1))
+
+    house.app.poller.prepare(house.app.stations)
+    house.fail("x", None)
+    house.fast_forward(minutes=5)
+
+    with house.app.database.read() as session:
+        rows = {row.external_id: row.history for row in session.scalars(select(MentionRow))}
+    assert rows == {while_out.external_id: True}
+
+
 def test_the_summary_of_the_first_run_does_not_come_again_a_year_later(make_house: MakeHouse) -> None:
     house = make_house()
     house.now += timedelta(days=400)
