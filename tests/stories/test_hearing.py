@@ -286,6 +286,7 @@ def test_what_was_said_while_a_platform_refused_us_from_the_first_start_is_news(
     house.fast_forward(minutes=60)
 
     house.fail("x", None)
+    house.app.poller.prepare(house.app.stations)  # the operator mends the token and starts anew
     house.fast_forward(minutes=5)
 
     with house.app.database.read() as session:
