@@ -10,6 +10,7 @@ import base64
 import binascii
 import email
 import email.policy
+import hmac
 import re
 import socket
 import socketserver
@@ -68,6 +69,8 @@ class Kept:
     user: str = ""
     utf8: bool = False
     """Sent with SMTPUTF8."""
+    ehlo: str = ""
+    """What the sender called itself."""
 
     @property
     def message(self) -> EmailMessage:
@@ -84,8 +87,9 @@ class Mailbox:
     """A mail server in a thread: ``with Mailbox() as box: box.port ... box.letters``.
 
     ``choose`` decides the fault for a sender and recipient, or None; ``fail_next`` queues faults for the next
-    conversations; ``refuse`` refuses an address for good. ``users`` maps names to passwords and makes sign-in
-    a must; ``context`` offers STARTTLS, or TLS from the first byte where ``tls``.
+    conversations; ``refuse`` refuses an address for good. ``users`` maps names to passwords, or to OAuth2 tokens, and
+    makes sign-in a must, in one of the ``ways``; ``no_entry`` is the answer to every try. ``context`` offers STARTTLS,
+    or TLS from the first byte where ``tls``.
     """
 
     def __init__(
@@ -94,12 +98,16 @@ class Mailbox:
         *,
         choose: Callable[[str, str], Fault | None] | None = None,
         users: dict[str, str] | None = None,
+        ways: tuple[str, ...] = ("PLAIN", "LOGIN"),
+        no_entry: str = "",
         context: ssl.SSLContext | None = None,
         tls: bool = False,
         on_letter: Callable[[Kept], None] | None = None,
     ) -> None:
         self.choose = choose
         self.users = users or {}
+        self.ways = ways
+        self.no_entry = no_entry
         self.context = context
         self.tls = tls
         self.on_letter = on_letter
@@ -245,7 +253,7 @@ class _Conversation(socketserver.BaseRequestHandler):
         self.user = ""
         self.utf8 = False
         self.secured = False
-        self.greeted = False
+        self.greeted = ""
         self.request.settimeout(300)
         try:
             self._talk()
@@ -278,18 +286,20 @@ class _Conversation(socketserver.BaseRequestHandler):
     # ── verbs ───────────────────────────────────────────────────────────────────────────────────
 
     def _on_ehlo(self, rest: str) -> None:
-        self.greeted = bool(rest)
+        self.greeted = rest
+        if not re.fullmatch(r"[A-Za-z0-9.-]+|\[(\d+(\.\d+){3}|IPv6:[0-9A-Fa-f:.]+)\]", rest):
+            self.box.violations.append("a name in EHLO that is none")
         lines = ["mailbox.example", "PIPELINING", "SMTPUTF8", "8BITMIME", f"SIZE {MAX_LETTER}"]
         if self.box.context and not self.secured:
             lines.append("STARTTLS")
         if self.box.users:
-            lines.append("AUTH PLAIN LOGIN")
+            lines.append(f"AUTH {' '.join(self.box.ways)}".rstrip())
         for line in lines[:-1]:
             self._say(f"250-{line}")
         self._say(f"250 {lines[-1]}")
 
     def _on_helo(self, rest: str) -> None:
-        self.greeted = bool(rest)
+        self.greeted = rest
         self._say("250 mailbox.example")
 
     def _on_starttls(self, rest: str) -> None:
@@ -299,27 +309,54 @@ class _Conversation(socketserver.BaseRequestHandler):
         self._say("220 go ahead")
         self._secure(self.box.context)
         self.file = self.request.makefile("rb")
-        self.greeted = False
+        self.greeted = ""
 
     def _on_auth(self, rest: str) -> None:
-        kind, _, first = rest.partition(" ")
+        way, _, first = rest.partition(" ")
+        speak = {"PLAIN": self._plain, "LOGIN": self._login, "XOAUTH2": self._xoauth2, "CRAM-MD5": self._cram_md5}
+        if len(rest) + len("AUTH ") > 510:
+            self.box.violations.append("a command of more than 512 bytes")
+        if way.upper() not in self.box.ways or way.upper() not in speak:
+            self._say("504 5.5.4 unknown way to sign in")
+            return
         try:
-            if kind.upper() == "PLAIN":
-                _, user, password = base64.b64decode(first or self._ask("")).decode().split("\x00")
-            elif kind.upper() == "LOGIN":
-                user = base64.b64decode(first or self._ask("VXNlcm5hbWU6")).decode()
-                password = base64.b64decode(self._ask("UGFzc3dvcmQ6")).decode()
-            else:
-                self._say("504 5.5.4 unknown way to sign in")
-                return
+            user, fine = speak[way.upper()](first)
         except (ValueError, binascii.Error, UnicodeDecodeError):
             self._say("501 5.5.2 cannot be read")
             return
-        if self.box.users.get(user) != password:
-            self._say("535 5.7.8 wrong name or password")
+        if self.box.no_entry or not fine:
+            self._say(self.box.no_entry or "535 5.7.8 wrong name or password")
             return
         self.user = user
         self._say("235 2.7.0 signed in")
+
+    def _plain(self, first: str) -> tuple[str, bool]:
+        _, user, password = base64.b64decode(first or self._ask("")).decode().split("\x00")
+        return user, self._knows(user, password)
+
+    def _login(self, first: str) -> tuple[str, bool]:
+        user = base64.b64decode(first or self._ask("VXNlcm5hbWU6")).decode()
+        return user, self._knows(user, base64.b64decode(self._ask("UGFzc3dvcmQ6")).decode())
+
+    def _cram_md5(self, first: str) -> tuple[str, bool]:
+        challenge = b"<17.4711@mailbox.example>"
+        user, _, digest = base64.b64decode(self._ask(base64.b64encode(challenge).decode())).decode().rpartition(" ")
+        right = hmac.new(self.box.users.get(user, "").encode(), challenge, "md5").hexdigest()
+        return user, user in self.box.users and hmac.compare_digest(digest, right)
+
+    def _xoauth2(self, first: str) -> tuple[str, bool]:
+        match = re.fullmatch(
+            "user=([^\1]+)\1auth=Bearer ([^\1]+)\1\1", base64.b64decode(first or self._ask("")).decode(), re.DOTALL
+        )
+        if match is None:
+            raise ValueError("no token")
+        fine = self._knows(match[1], match[2])
+        if not fine and self._ask(base64.b64encode(b'{"status":"401","schemes":"bearer"}').decode()):
+            self.box.violations.append("more than an empty answer to the reason for a refusal")
+        return match[1], fine
+
+    def _knows(self, user: str, secret: str) -> bool:
+        return user in self.box.users and self.box.users[user] == secret
 
     def _on_mail(self, rest: str) -> None:
         if not self.greeted:
@@ -359,7 +396,16 @@ class _Conversation(socketserver.BaseRequestHandler):
             self._say("554 5.6.0 not this letter")
             return
         self.box.keep(
-            Kept(self.sender, tuple(self.recipients), content, datetime.now(UTC), self.secured, self.user, self.utf8)
+            Kept(
+                self.sender,
+                tuple(self.recipients),
+                content,
+                datetime.now(UTC),
+                self.secured,
+                self.user,
+                self.utf8,
+                self.greeted,
+            )  # fmt: skip
         )
         self.sender, self.recipients = None, []
         if self.fault is Fault.DROP_AFTER_DOT:

@@ -14,14 +14,16 @@ import ssl
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
-from typing import Literal, Protocol
+from typing import Protocol
 
+from alerts.mail_settings import MailSettings
 from alerts.model import DeliveryFailed, Letter
+from alerts.sign_in import numbers as _code
+from alerts.sign_in import sign_in_by_password, sign_in_by_token
 from alerts.signs import visible
 
 VERB_TIMEOUT = 30.0
@@ -31,46 +33,7 @@ DOT_TIMEOUT = 600.0
 MAX_MAIL = 100_000
 """Bytes of a mail apart from its picture; a longer one loses its HTML, then the end of its text."""
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _UNFOLDED = frozenset({"message-id", "in-reply-to", "references"})
-
-
-@dataclass(frozen=True, slots=True)
-class MailSettings:
-    """How mail leaves. ``sender`` is written ``from`` in the file: an address, or ``Earshot <address>``."""
-
-    host: str
-    sender: str = field(metadata={"key": "from"})
-    port: int = 587
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    username: str = ""
-    password: str = field(default="", repr=False, metadata={"secret": True})
-    ca_file: str = ""
-    """A file of certificates to trust instead of the system's, for a mail server with its own authority."""
-    reply_to: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.host or any(c.isspace() or not c.isprintable() for c in self.host):
-            raise ValueError("host: the mail server's name, such as smtp.charity.example")
-        if not 1 <= self.port <= 65535:
-            raise ValueError("port: a number from 1 to 65535, usually 587")
-        for key, value in (("from", self.sender), ("reply_to", self.reply_to)):
-            if (value or key == "from") and not _is_mailbox(value):
-                raise ValueError(f"{key}: an address such as earshot@charity.example")
-        if bool(self.username) != bool(self.password):
-            raise ValueError("username and password: both or neither")
-        if self.password and self.security == "none" and self.host not in _LOOPBACK:
-            raise ValueError('security: "starttls" or "tls", for a password may not travel in the clear')
-
-    @property
-    def address(self) -> str:
-        """The bare address that mails come from."""
-        return parseaddr(self.sender)[1]
-
-    @property
-    def domain(self) -> str:
-        """The domain that mails come from, which Message-IDs end in."""
-        return self.address.rpartition("@")[2]
 
 
 class Mailer(Protocol):
@@ -79,23 +42,24 @@ class Mailer(Protocol):
     def __call__(self, letter: Letter, /) -> None: ...
 
 
-def deliver(settings: MailSettings, letter: Letter) -> None:
-    """Hand one letter to the mail server; returning means that the server has taken it.
+def deliver(settings: MailSettings, letter: Letter, access_token: str = "") -> None:
+    """Hand one letter to the mail server; returning means that the server has taken it. ``access_token`` takes the
+    password's place where ``settings`` sign in by OAuth2.
 
     Raises ``DeliveryFailed``: permanent when the recipient or the letter was refused with a 5xx, else temporary;
     ``unclear`` when the line broke between the final dot and its answer. A fault at QUIT is no fault.
     """
     recipient, unusual = _on_the_wire(letter.recipient_address)
     message = as_message(settings, letter)
-    with _session(settings) as smtp:
+    with _session(settings, access_token) as smtp:
         _mail_from(smtp, settings, unusual=unusual)
         _rcpt_to(smtp, recipient)
         _data(smtp, message.as_bytes(policy=_UTF8_POLICY if unusual else _POLICY))
 
 
-def probe(settings: MailSettings) -> str:
+def probe(settings: MailSettings, access_token: str = "") -> str:
     """Connect, secure, sign in, say goodbye, for the doctor: one sentence of what worked, else ``DeliveryFailed``."""
-    with _session(settings) as smtp:
+    with _session(settings, access_token) as smtp:
         code, _ = smtp.noop()
         if code != 250:
             raise DeliveryFailed(f"The mail server answered {code} to NOOP.")
@@ -167,17 +131,6 @@ def _mailbox(name: str, address: str) -> Address:
     return Address(display_name=clean_header(name)[:100], username=local, domain=domain)
 
 
-def _is_mailbox(value: str) -> bool:
-    name, address = parseaddr(value)
-    if not value.isprintable() or address.count("@") != 1 or any(c.isspace() for c in address):
-        return False
-    try:
-        Address(display_name=name, addr_spec=address)
-    except (ValueError, IndexError):
-        return False
-    return all(address.split("@"))
-
-
 def _clean_body(text: str) -> str:
     """Text without NUL and its kin, and without halves of characters, which no mail may carry."""
     kept = "".join(c if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs"} else "�" for c in _lines(text))
@@ -209,12 +162,13 @@ def _on_the_wire(address: str) -> tuple[str, bool]:
 
 
 @contextmanager
-def _session(settings: MailSettings) -> Iterator[smtplib.SMTP]:
+def _session(settings: MailSettings, access_token: str) -> Iterator[smtplib.SMTP]:
     """A secured, signed-in line. Its faults leave as ``DeliveryFailed``; whether QUIT is heard does not matter."""
     smtp: smtplib.SMTP | None = None
     try:
         smtp = _connect(settings)
         _secure(smtp, settings)
+        _sign_in(smtp, settings, access_token)
         yield smtp
         with suppress(smtplib.SMTPException, OSError):
             smtp.quit()
@@ -237,9 +191,7 @@ def _connect(settings: MailSettings) -> smtplib.SMTP:
 
 def _secure(smtp: smtplib.SMTP, settings: MailSettings) -> None:
     assert smtp.sock is not None
-    # An address literal is what a host without a name of its own says (RFC 5321, 4.1.3); getfqdn may hang on DNS.
-    here = smtp.sock.getsockname()[0]
-    smtp.local_hostname = f"[IPv6:{here}]" if ":" in here else f"[{here}]"
+    smtp.local_hostname = settings.ehlo_name or _literal(smtp.sock.getsockname()[0])
     smtp.ehlo_or_helo_if_needed()
     if settings.security == "starttls":
         try:
@@ -249,20 +201,18 @@ def _secure(smtp: smtplib.SMTP, settings: MailSettings) -> None:
                 "The mail server does not offer STARTTLS, and nothing is sent in the clear.", operator=True
             ) from None
         smtp.ehlo_or_helo_if_needed()
-    if settings.username:
-        _sign_in(smtp, settings)
 
 
-def _sign_in(smtp: smtplib.SMTP, settings: MailSettings) -> None:
-    try:
-        smtp.login(settings.username, settings.password)
-    except smtplib.SMTPNotSupportedError:
-        raise DeliveryFailed("The mail server offers no way to sign in that we know.", operator=True) from None
-    except smtplib.SMTPAuthenticationError as error:
-        raise DeliveryFailed(
-            f"The mail server refused the username or the password ({_code(error.smtp_code, error.smtp_error)}).",
-            operator=True,
-        ) from None
+def _literal(here: str) -> str:
+    """What a host without a name of its own says (RFC 5321, 4.1.3); to ask for a name may hang on DNS."""
+    return f"[IPv6:{here}]" if ":" in here else f"[{here}]"
+
+
+def _sign_in(smtp: smtplib.SMTP, settings: MailSettings, access_token: str) -> None:
+    if settings.uses_oauth:
+        sign_in_by_token(smtp, settings.username, access_token)
+    elif settings.username:
+        sign_in_by_password(smtp, settings.username, settings.password)
 
 
 def _context(settings: MailSettings) -> ssl.SSLContext:
@@ -309,13 +259,6 @@ def _data(smtp: smtplib.SMTP, content: bytes) -> None:
             smtp.sock.settimeout(VERB_TIMEOUT)
     if code != 250:
         raise DeliveryFailed(f"The mail server refused the letter ({_code(code, text)}).", permanent=code >= 500)
-
-
-def _code(code: int, text: bytes | str) -> str:
-    """The reply's numbers alone: its words may hold addresses or worse."""
-    words = text.decode("ascii", "replace") if isinstance(text, bytes) else text
-    match = re.match(r"[245]\.\d{1,3}\.\d{1,3}", words)
-    return f"{code} {match[0]}" if match else str(code)
 
 
 def _say(error: Exception) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from email.message import EmailMessage
 
-from alerts.mailer import MailSettings, as_message
+from alerts.mail_settings import MailSettings
+from alerts.mailer import as_message
 from alerts.model import DeliveryFailed, Letter, Recipient
 
 SETTINGS = MailSettings(host="127.0.0.1", port=25, sender="Earshot <earshot@tessellateuk.example>", security="none")

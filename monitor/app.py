@@ -13,16 +13,17 @@ from sqlalchemy.orm import Session
 
 from alerts.mail import compose_digest
 from alerts.model import Letter, Recipient
-from connectors.model import Grant
 from monitor import hearing
 from monitor.cards import Cards, load_cards
 from monitor.clock import Clock, utc_now
 from monitor.data import resource
 from monitor.dispatch import Dispatcher
 from monitor.escalation import ChainPolicy
+from monitor.grants import read_grant
 from monitor.intake import Intake
 from monitor.keys import Keys, load_keys
 from monitor.links import Links
+from monitor.mail_account import MailAccount
 from monitor.notices import House, letter_for
 from monitor.outbox import Desk
 from monitor.poll import Poller, Runner, Station
@@ -143,7 +144,9 @@ class App:
             | {s.platform.settings.__module__ for s in self.stations.values()}
             | {module for s in self.stations.values() for module in s.platform.preload}
         )
-        return Workers([m for m in modules if m != "builtins"] + ["monitor.asking", "alerts.mailer"])
+        return Workers(
+            [m for m in modules if m != "builtins"] + ["monitor.asking", "alerts.mailer", "alerts.mail_oauth"]
+        )
 
     @cached_property
     def intake(self) -> Intake:
@@ -176,7 +179,12 @@ class App:
     @cached_property
     def dispatcher(self) -> Dispatcher:
         """Delivers alerts."""
-        return Dispatcher(self.database, self.desk, self.letter, self.settings.mail, self.runner, self.clock)
+        return Dispatcher(self.database, self.desk, self.letter, self.mail_account, self.runner, self.clock)
+
+    @cached_property
+    def mail_account(self) -> MailAccount:
+        """Our account at the mail server."""
+        return MailAccount(self.settings.mail, self.database, lambda: self.keys, self.runner, self.clock)
 
     def letter(self, session: Session, row: AlertRow, now: datetime) -> Letter:
         """The mail that an owed alert stands for."""
@@ -232,25 +240,3 @@ def scorer_of(judging: Judging) -> Scorer:
 def rules_folder(settings: Settings | Judging) -> Path:
     """Where the rules lie: the operator's own, or the shipped ones."""
     return Path(settings.judgement.rules) if settings.judgement.rules else resource("rules")
-
-
-def read_grant(text: str) -> Grant:
-    """A sealed grant as it was written by ``write_grant``."""
-    import json
-
-    values = json.loads(text)
-    expires = values.get("expires_at")
-    return Grant(values["token"], datetime.fromisoformat(expires) if expires else None, values.get("refresh_token"))
-
-
-def write_grant(grant: Grant) -> str:
-    """A grant as one text, to be sealed."""
-    import json
-
-    return json.dumps(
-        {
-            "token": grant.token,
-            "expires_at": grant.expires_at.isoformat() if grant.expires_at else None,
-            "refresh_token": grant.refresh_token,
-        }
-    )

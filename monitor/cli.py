@@ -179,10 +179,16 @@ def poll(platform: str, config: Path) -> None:
 @click.argument("platform")
 @with_config
 def connect(platform: str, config: Path) -> None:
-    """Take in a platform's token from standard input and keep it encrypted, or renew the one that is kept."""
+    """Take in a platform's token from standard input and keep it encrypted, or renew the one that is kept.
+
+    `earshot connect mail` gives leave to send by OAuth2 instead, in a browser.
+    """
     from monitor import renewal
 
     with opened(config, create=True) as app:
+        if platform == "mail":
+            given = "" if sys.stdin.isatty() else sys.stdin.readline().strip()
+            sys.exit(renewal.connect_mail(app, given, click.prompt, click.echo))
         if platform not in app.stations:
             raise Stop(f"{platform} is not in the settings. Add [connectors.{platform}].", WRONG)
         token = "" if sys.stdin.isatty() else sys.stdin.readline().strip()

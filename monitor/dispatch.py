@@ -16,11 +16,11 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from alerts import phone
-from alerts.mailer import MailSettings, deliver
 from alerts.model import DeliveryFailed, Letter, MailKind, Severity
 from monitor import visibility
 from monitor.clock import Clock
 from monitor.intake import incident_of
+from monitor.mail_account import MailAccount
 from monitor.model import IncidentState
 from monitor.outbox import CHAIN, ROLE_WORDS, Desk, note
 from monitor.poll import Runner
@@ -70,7 +70,7 @@ class Dispatcher:
     desk: Desk
     letter: Callable[[Session, AlertRow, datetime], Letter]
     """Composes the mail that a row stands for, from what the store holds at that moment."""
-    mail: MailSettings
+    mail: MailAccount
     runner: Runner
     clock: Clock
 
@@ -246,7 +246,7 @@ class Dispatcher:
                 title, body = _short(letter)
                 self.runner.run(timedelta(seconds=60), phone.ring, urls, title, body)
             else:
-                self.runner.run(DEADLINE, deliver, self.mail, letter)
+                self.mail.send(letter, DEADLINE)
         except DeadlineExceeded:
             raise DeliveryFailed("the mail server kept us waiting and was given up", unclear=True) from None
         except WorkFailed as error:

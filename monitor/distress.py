@@ -15,7 +15,6 @@ from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from alerts import mailer
 from alerts.mail import compose
 from alerts.model import Letter, MailKind, Notice, Recipient, Severity
 from monitor.app import App
@@ -78,7 +77,7 @@ class Distress:
     def _send(self, person: Recipient) -> bool:
         app = self._app
         try:
-            app.runner.run(timedelta(minutes=2), mailer.deliver, app.settings.mail, self._letter(person))
+            app.mail_account.send(self._letter(person), timedelta(minutes=2))
         except Exception as error:  # bulkhead: a channel
             log.error("the alarm could not be mailed", extra={"role": person.role, "error": type(error).__name__})
             return False

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from alerts import mailer, phone
+from alerts import phone
 from alerts.model import DeliveryFailed
 from connectors.errors import ConnectorError, Unreachable
 from connectors.model import Allowance, Finding, Level
@@ -174,12 +174,10 @@ def _reads(app: App) -> str:
 
 def _mail(app: App) -> Looked:
     try:
-        words = app.runner.run(timedelta(seconds=60), mailer.probe, app.settings.mail)
+        words = app.mail_account.probe()
     except (DeliveryFailed, DeadlineExceeded, WorkFailed) as error:
         why = error.why if isinstance(error, DeliveryFailed) else str(error)
-        found = Finding(
-            Level.BAD, f"No mail can leave: {why}", "Check [mail] host, port, security, username and password."
-        )
+        found = Finding(Level.BAD, f"No mail can leave: {why}", "Check the table [mail] of the settings.")
         return Looked("Mail", (found,), unreachable=True)
     return Looked("Mail", (Finding(Level.GOOD, f"Mail can leave: {words}."),))
 

@@ -55,6 +55,8 @@ def reasons(app: App, now: datetime) -> list[str]:
     waiting, oldest = app.dispatcher.waiting()
     if oldest is not None and now - oldest > OLDEST_ALERT:
         found.append(f"{waiting} alerts wait, the oldest for more than ten minutes")
+    if app.mail_account.trouble:
+        found.append("the mail server does not let us sign in")
     with app.database.read() as session:
         rows = session.scalars(select(PlatformRow).where(PlatformRow.in_use.is_(True))).all()
         if rows and all(row.failing_since is not None for row in rows):

@@ -10,12 +10,15 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from alerts import mail_oauth
+from alerts.model import DeliveryFailed, MailKind
 from connectors import registry
 from connectors.errors import ConnectorError
 from connectors.model import Allowance, Grant
 from monitor import hearing, ledger
-from monitor.app import App, read_grant, write_grant
+from monitor.app import App
 from monitor.clock import say_moment
+from monitor.grants import read_grant, write_grant
 from monitor.poll import Station, examine
 from monitor.store.tables import GrantRow, PlatformRow
 from monitor.workers import DeadlineExceeded, WorkFailed
@@ -38,6 +41,57 @@ def run(app: App, now: datetime) -> None:
                 continue  # shut out: each call would prolong it (platform facts, 5.1)
         look(app, station, now)
         renew_if_due(app, station, now)
+
+
+def renew_mail(app: App, now: datetime) -> None:
+    """Fetch the next token for mail ahead of time; the operator is told while the one in use still lets mail leave."""
+    if not app.mail_account.settings.uses_oauth:
+        return
+    try:
+        app.mail_account.renew_early()
+    except DeliveryFailed as failure:
+        log.warning("no new token for mail", extra={"operator": failure.operator})
+        why = failure.why
+        if failure.operator:
+            app.database.in_transaction(
+                lambda s: app.desk.owe_to_operator(
+                    s, "mail_ends", MailKind.DEAF, now, key=f"{now:%Y-%m-%d}", facts={"why": why}, ceo_too=True
+                )
+            )
+
+
+def connect_mail(app: App, refresh_token: str, ask_person: Callable[[str], str], say: Callable[[str], None]) -> int:
+    """``earshot connect mail``: keep leave to send, from standard input or from a person with a browser; try it.
+
+    0 mail can leave, 1 the answer was no, 4 the sign-in service or the mail server could not be reached.
+    """
+    account = app.mail_account
+    mail = account.settings
+    if not mail.uses_oauth:
+        say('[mail] signs in by password; set sign_in to "microsoft" or "google" for OAuth2 (docs/credentials.md).')
+        return 1
+    try:
+        if refresh_token:
+            account.keep_refresh_token(refresh_token)
+        elif mail_oauth.needs_person(mail):
+            asking = account.ask()
+            account.redeem(asking, ask_person(_OPEN.format(mailbox=mail.username, url=asking.url)))
+        say(f"Mail can leave: {account.probe()}.")
+    except DeliveryFailed as failure:
+        say(failure.why)
+        return 1 if failure.operator else 4
+    except (DeadlineExceeded, WorkFailed) as error:
+        say(f"The mail server could not be tried: {error}.")
+        return 4
+    return 0
+
+
+_OPEN = """Open this address in a browser, sign in as {mailbox}, and allow sending:
+
+  {url}
+
+The browser then shows a page that cannot be reached. That is right: copy the whole address of that page, paste it
+here and press Enter"""
 
 
 def look(app: App, station: Station, now: datetime) -> None:

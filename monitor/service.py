@@ -53,6 +53,7 @@ def add_housekeeping(app: App, daemon: Daemon) -> None:
     daemon.every(recheck.interval(app), "re-checks", each(recheck.run))
     daemon.every(timedelta(seconds=10), "pre-flight", each(preflight.run))
     daemon.every(timedelta(hours=1), "renewal", each(renewal.run))
+    daemon.every(timedelta(minutes=5), "mail token", each(renewal.renew_mail))
     if app.settings.service.ping_url:
         from monitor import ping  # loads an HTTP library that the daemon does not need else
 

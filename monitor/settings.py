@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import quote, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from alerts.mailer import MailSettings
+from alerts.mail_settings import MailSettings
 from alerts.model import Recipient
 from connectors import registry
 from connectors.errors import ConnectorError

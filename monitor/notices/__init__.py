@@ -139,6 +139,7 @@ TEMPLATES: Mapping[str, Callable[[Writer], Notice]] = {
     "first_run": service.first_run,
     "fresh_link": service.fresh_link,
     "heard_again": service.heard_again,
+    "mail_ends": service.mail_ends,
     "phone": incidents.phone,
     "refused": service.refused,
     "ring": incidents.ring,

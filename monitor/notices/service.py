@@ -85,6 +85,22 @@ def token_ends(writer: Writer) -> Notice:
     )
 
 
+def mail_ends(writer: Writer) -> Notice:
+    return Notice(
+        headline="Earshot loses its leave to send mail",
+        severity=Severity.ALERT,
+        where="the mailbox that Earshot sends from",
+        moment=writer.say(writer.row.made_at),
+        tag="MAIL ENDS",
+        summary="This mail left with the last token. Within the hour no alert can be mailed any more, until somebody "
+        "gives leave anew.",
+        facts=(
+            Fact("What is wrong", writer.word("why", "no new token was given")),
+            Fact("What to do", "On the server, run `earshot connect mail`, then `earshot doctor`."),
+        ),
+    )
+
+
 def first_run(writer: Writer) -> Notice:
     only = writer.word("platform")
     wanted = [only] if only else [str(p) for p in writer.facts.get("platforms") or ()]

@@ -107,6 +107,8 @@ def health_json(house: House) -> tuple[dict[str, Any], bool]:
         problems.append("no daemon holds the lease")
     if oldest is not None and now - oldest > OLDEST_ALERT:
         problems.append("alerts wait for more than ten minutes")
+    if app.mail_account.trouble:
+        problems.append("the mail server does not let us sign in")
     platforms = {row.name: _platform(row, app.limits, now) for row in rows}
     deaf = sorted(name for name, entry in platforms.items() if entry["deaf"])
     status = "unwell" if problems else "deaf" if deaf else "ok"

@@ -298,6 +298,13 @@ MAILS = {
         facts={"platform": "linkedin", "ends_at": (NOW + timedelta(days=7)).isoformat(), "days": 7},
         row={"severity": 0},
     ),
+    "mail_ends": Mail(
+        "mail_ends",
+        MailKind.DEAF,
+        to=OPERATOR,
+        scene=nothing,
+        facts={"why": "The leave to send mail has ended. Give it anew with `earshot connect mail`."},
+    ),
     "first_run": Mail("first_run", MailKind.REPORT, scene=history, row={"severity": 0}),
     "sign_in": Mail("sign_in", MailKind.TEST, to=POSTER, scene=nothing, row={"severity": 0}),
     "test": Mail("test", MailKind.TEST, scene=nothing, row={"severity": 0}),

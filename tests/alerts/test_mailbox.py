@@ -6,8 +6,9 @@ import pytest
 from makers import NOW
 
 from alerts.mail import compose
+from alerts.mail_settings import MailSettings
 from alerts.mailbox import Fault, Mailbox
-from alerts.mailer import MailSettings, deliver
+from alerts.mailer import deliver
 from alerts.model import DeliveryFailed, Letter, MailKind, Notice, Severity
 from alerts.testing import CEO, CHAIR, MemoryMailer
 

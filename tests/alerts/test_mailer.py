@@ -17,8 +17,9 @@ from certificates import make_certificate
 from makers import NOW
 
 from alerts import mailer
+from alerts.mail_settings import MailSettings
 from alerts.mailbox import Fault, Mailbox
-from alerts.mailer import MailSettings, deliver, probe
+from alerts.mailer import deliver, probe
 from alerts.model import DeliveryFailed, Letter, MailKind, Severity
 
 pytestmark = pytest.mark.real
