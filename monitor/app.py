@@ -26,9 +26,10 @@ from monitor.links import Links
 from monitor.mail_account import MailAccount
 from monitor.notices import House, letter_for
 from monitor.outbox import Desk
+from monitor.people import Roster
 from monitor.poll import Poller, Runner, Station
 from monitor.scoring import Scorer, build_scorer
-from monitor.settings import Judging, Settings, platform_of
+from monitor.settings import Judging, People, Settings, platform_of
 from monitor.store.database import Database
 from monitor.store.tables import AlertRow, GrantRow
 from monitor.terms import Terms, load_terms
@@ -48,6 +49,9 @@ class App:
         stations: Mapping[str, Station] | None = None,
     ) -> None:
         self.settings = settings
+        self.settings_fault = ""
+        """Why the settings file, changed while we run, could not be used; the people of before go on."""
+        self.roster = Roster(settings.people)
         self.clock = clock
         self._runner = runner
         self._scorer = scorer
@@ -92,20 +96,20 @@ class App:
         """The first-hour cards and holding statements."""
         return load_cards()
 
-    @cached_property
-    def people(self) -> dict[str, Recipient]:
-        """Who is told, by role; from the settings."""
-        people = self.settings.people
-        named = {"ceo": people.ceo, "chair": people.chair, "operator": people.operator}
-        return {role: person.recipient(role) for role, person in named.items() if person is not None}
+    @property
+    def people(self) -> Mapping[str, Recipient]:
+        """Who is told, by role; from the settings as they are now."""
+        return self.roster.by_role
+
+    def take_people(self, people: People) -> None:
+        """From now on these are the people of the settings, everywhere."""
+        self.settings = replace(self.settings, people=people)
+        self.roster.take(people)
 
     @cached_property
     def desk(self) -> Desk:
         """Where alerts are owed."""
-        people, alerts, takeover = self.settings.people, self.settings.alerts, self.settings.takeover
-        posters = [person.recipient("poster") for person in people.poster]
-        known = {poster.email.casefold() for poster in posters}
-        posters += [p.recipient("staff") for p in people.staff if p.email.casefold() not in known]
+        alerts, takeover = self.settings.alerts, self.settings.takeover
         policy = ChainPolicy(
             alerts.crisis.again,
             alerts.crisis.chair,
@@ -116,8 +120,7 @@ class App:
             self.settings.zone,
         )
         return Desk(
-            self.people,
-            tuple(posters),
+            self.roster,
             policy,
             self.keys,
             begins_by_itself=takeover.begin_by_itself == "crisis",

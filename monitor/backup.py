@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, create_engine, delete, event, insert, select, text, update
+from sqlalchemy import Connection, Table, create_engine, delete, event, insert, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -34,6 +34,7 @@ from monitor.store.tables import (
     MentionRow,
     PlatformRow,
     ProgressRow,
+    StandingRow,
     TipLinkRow,
     ToolTokenRow,
 )
@@ -162,11 +163,13 @@ _DOORS: tuple[type[ToolTokenRow] | type[TipLinkRow], ...] = (ToolTokenRow, TipLi
 @dataclass(frozen=True, slots=True)
 class Losses:
     """What the database that is being replaced knows to be over: words no longer kept (by platform and id), erasures,
-    links used up, and doors that were closed (by table and id, with the moment)."""
+    links used up, people whose links and sessions were ended, and doors that were closed (by table and id, with the
+    moment)."""
 
     wordless: frozenset[tuple[str, str]] = frozenset()
     erasures: tuple[ErasureRow, ...] = ()
     used: tuple[LinkUseRow, ...] = ()
+    standings: tuple[StandingRow, ...] = ()
     closed: dict[tuple[type[ToolTokenRow] | type[TipLinkRow], str], datetime] = field(default_factory=dict)
 
 
@@ -179,6 +182,7 @@ def _later_losses(app: App) -> Losses:
                 frozenset((row[0], row[1]) for row in session.execute(wordless)),
                 tuple(session.scalars(select(ErasureRow))),
                 tuple(session.scalars(select(LinkUseRow))),
+                _standings(app),
                 {
                     (table, number): ended_at
                     for table in _DOORS
@@ -190,6 +194,14 @@ def _later_losses(app: App) -> Losses:
             return losses
     except (DBAPIError, sqlite3.Error):
         return Losses()
+
+
+def _standings(app: App) -> tuple[StandingRow, ...]:
+    """Whose links and sessions hold; a database from before this was kept knows nothing of it."""
+    if not inspect(app.database.engine).has_table(StandingRow.__tablename__):
+        return ()
+    with app.database.read() as session:
+        return tuple(session.scalars(select(StandingRow)))
 
 
 @contextlib.contextmanager
@@ -283,6 +295,8 @@ def _replay(app: App, session: Session, later: Losses, now: datetime) -> int:
             row.recheck_at = now  # what was deleted there meanwhile is found out at once
     for use in later.used:
         session.merge(LinkUseRow(id=use.id, purpose=use.purpose, used_at=use.used_at))
+    for standing in later.standings:
+        session.merge(standing)
     for (table, number), ended_at in later.closed.items():
         session.execute(update(table).where(table.id == number).values(ended_at=ended_at))
     for platform in session.scalars(select(PlatformRow)):

@@ -26,7 +26,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from monitor import hearing, takeovers
+from monitor import hearing, people, takeovers
 from monitor.app import App
 from monitor.clock_jump import Jumps, put_back, steady
 from monitor.distress import Distress
@@ -165,8 +165,11 @@ class Daemon:
     # ── life ────────────────────────────────────────────────────────────────────────────────────
 
     def prepare(self) -> None:
-        """Take the lease, free what a dead daemon had claimed, make every platform due."""
+        """Take the lease, look who stands in the settings, free what a dead daemon had claimed, make every platform
+        due."""
         self.lease.take()
+        app = self.app
+        app.database.in_transaction(lambda s: people.settle(s, app.keys, app.roster, app.clock()))
         self.app.poller.prepare(self.app.stations)
         freed = self.app.dispatcher.free()
         if freed:

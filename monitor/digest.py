@@ -19,11 +19,11 @@ from sqlalchemy.orm import Session
 from alerts.mail import compose_digest
 from alerts.model import Bulletin, Item, Link, MailKind, Met, PlatformWeeks, Quote, Recipient, Severity
 from connectors.model import Kind
-from monitor import audit, hearing, ledger, visibility
+from monitor import audit, hearing, ledger, people, visibility
 from monitor.app import App
 from monitor.clock import say_duration, say_moment
 from monitor.excerpts import Ground, adds_up, handles_of, join, permalink, quote_of
-from monitor.links import Purpose
+from monitor.links import Holder, Purpose
 from monitor.model import IncidentState
 from monitor.notices import headline_of
 from monitor.settings import DAYS
@@ -172,6 +172,7 @@ def bulletin_of(session: Session, app: App, row: AlertRow) -> Bulletin:
         week=facts["week"],
         folded=tuple(facts.get("folded", ())),
         reader=row.role,
+        holder=people.holder_of(session, app.keys, row.role, row.address),
     )
 
 
@@ -184,8 +185,9 @@ def bulletin_for(
     week: str,
     folded: tuple[str, ...],
     reader: str = "ceo",
+    holder: Holder | None = None,
 ) -> Bulletin:
-    """All that the digest says of ``since`` to ``until``, chosen by the platforms' terms.
+    """All that the digest says of ``since`` to ``until``, chosen by the platforms' terms; its links are ``holder``'s.
 
     Incidents that name the CEO stand in the Chair's digest only (settled questions, 5).
     """
@@ -201,7 +203,8 @@ def bulletin_for(
         MentionRow.severity == 0,
     )
     watch, more_watch = _watch(session, app, since, until, reader)
-    incidents, more_incidents = _incidents(session, app, since, until, reader)
+    holder = holder or people.holder_of(session, app.keys, reader, app.people[reader].email)
+    incidents, more_incidents = _incidents(session, app, since, until, reader, holder)
     weeks, platforms = _weeks(session, app, until)
     coverage = hearing.coverage_lines(session, now, zone)
     heard = sum((p.counts[-1] or 0) for p in platforms if not p.own)
@@ -335,7 +338,7 @@ def _watch_words(row: MentionRow) -> str:
 
 
 def _incidents(
-    session: Session, app: App, since: datetime, until: datetime, reader: str
+    session: Session, app: App, since: datetime, until: datetime, reader: str, holder: Holder
 ) -> tuple[tuple[Met, ...], int]:
     where = [
         IncidentRow.opened_at > since,
@@ -348,10 +351,10 @@ def _incidents(
     rows = session.scalars(
         select(IncidentRow).where(*where).order_by(IncidentRow.severity.desc(), IncidentRow.opened_at).limit(MOST)
     ).all()
-    return tuple(_met(session, app, row, reader) for row in rows), total - len(rows)
+    return tuple(_met(session, app, row, holder) for row in rows), total - len(rows)
 
 
-def _met(session: Session, app: App, row: IncidentRow, reader: str) -> Met:
+def _met(session: Session, app: App, row: IncidentRow, holder: Holder) -> Met:
     posted = session.scalar(select(func.min(MentionRow.posted_at)).where(MentionRow.incident_id == row.id))
     told = session.scalar(
         select(func.min(AlertRow.delivered_at)).where(AlertRow.incident_id == row.id, AlertRow.kind == "alert")
@@ -360,7 +363,7 @@ def _met(session: Session, app: App, row: IncidentRow, reader: str) -> Met:
     closed = ""
     if row.state == IncidentState.CLOSED.value and row.closed_at is not None:
         closed = f"closed after {say_duration(row.closed_at - row.opened_at)}"
-    link = app.links.make(Purpose.SEE, reader, row.id, app.clock(), id=f"d{row.id}")
+    link = app.links.make(Purpose.SEE, holder, row.id, app.clock(), id=f"d{row.id}")
     return Met(
         headline=headline_of(row, advice),
         severity=Severity(row.severity),
@@ -497,6 +500,10 @@ def setup_notes(app: App, now: datetime) -> tuple[str, ...]:
     """What is missing or overdue in the set-up, in words; each digest says it until it is done."""
     privacy = app.settings.privacy
     notes: list[str] = []
+    if app.settings_fault:
+        notes.append(
+            f"The settings file was changed and cannot be used; the people of before go on. {app.settings_fault}"
+        )
     if not privacy.assessment_date:
         notes.append("The legitimate-interests assessment has no date. Write it, then set [privacy] assessment_date.")
     if not privacy.dpia_date:

@@ -83,13 +83,21 @@ class Dispatcher:
                 .where(_is_open(), AlertRow.claimed.is_(True))
                 .values(claimed=False, retry_at=self.clock(), unclear=True)
             )
-            self._readdress(session)
+            self.readdress(session)
             return int(result.rowcount)  # type: ignore[attr-defined]
 
         return self.database.in_transaction(work)
 
-    def _readdress(self, session: Session) -> None:
-        """What still waits goes to the address of the present settings, not to the one it was owed to."""
+    def readdress(self, session: Session) -> None:
+        """What still waits goes to the address of the present settings, not to the one it was owed to; what is owed to
+        somebody who has left, and whose role nobody holds, falls away."""
+        for role, address in session.execute(select(AlertRow.role, AlertRow.address).where(_is_open()).distinct()):
+            if role not in self.desk.people and not self.desk.roster.is_listed(role, address):
+                session.execute(
+                    update(AlertRow)
+                    .where(_is_open(), AlertRow.role == role, AlertRow.address == address)
+                    .values(superseded_at=self.clock())
+                )
         for role in ("ceo", "chair", "operator"):
             person = self.desk.person(session, role)
             if person is not None:

@@ -6,15 +6,18 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.model import Recipient
-from monitor import audit
+from monitor import audit, people
 from monitor.actions import Actor, NotAllowed
 from monitor.app import App
-from monitor.links import Purpose
-from monitor.store.tables import SessionRow, TipLinkRow, ToolTokenRow
+from monitor.links import Holder, Purpose
+from monitor.store.tables import TipLinkRow, ToolTokenRow
+
+ANYBODY = Holder("staff")
+"""Whose the link is that is handed out."""
 
 SCOPES = {
     "incidents:read": "read incidents",
@@ -27,47 +30,26 @@ SCOPES = {
 """What a tool's token may be good for. Beginning and ending a takeover is for people only."""
 
 
-def everyone(app: App) -> tuple[Recipient, ...]:
-    """All people of the settings who may sign in, the leaders first; each address once."""
-    people = app.settings.people
-    named = [*app.people.values(), *(p.recipient("poster") for p in people.poster)]
-    named += [p.recipient("staff") for p in people.staff]
-    first: dict[str, Recipient] = {}
-    for person in named:
-        first.setdefault(person.email.casefold(), person)
-    return tuple(first.values())
-
-
-def mark_of(app: App, person: Recipient) -> str:
-    """What stands for a person in links and sessions; it tells nothing of them."""
-    return app.keys.digest("person", person.role, person.email.casefold())[:20]
-
-
-def person_of(app: App, mark: str) -> Recipient | None:
-    """The person of a mark; None once they have left the settings."""
-    return next((p for p in everyone(app) if mark_of(app, p) == mark), None)
-
-
 def find(app: App, who: str) -> Recipient:
     """The person with this role or address. Raises ``NotAllowed`` in plain words."""
     wanted = who.strip().casefold()
-    for person in everyone(app):
+    for person in app.roster.everyone:
         if wanted in {person.role, person.email.casefold()}:
             return person
-    known = ", ".join(dict.fromkeys(p.role for p in everyone(app)))
+    known = ", ".join(dict.fromkeys(p.role for p in app.roster.everyone))
     raise NotAllowed(f"Nobody in the settings is {who!r}. Known roles: {known}; an address works too.")
 
 
 def sign_in_link(app: App, who: str) -> str:
     """A link with which ``who`` (a role or an address) signs in: for when mail is down. 15 minutes, once."""
-    person = find(app, who)
-    token = app.links.token(Purpose.SIGN_IN, person.role, f"{mark_of(app, person)}|/", app.clock())
-    now = app.clock()
-    app.database.in_transaction(
-        lambda session: audit.record(
-            session, actor="operator", action="sign-in link printed", now=now, about=mark_of(app, person)
-        )
-    )
+    person, now = find(app, who), app.clock()
+
+    def work(session: Session) -> Holder:
+        holder = people.introduce(session, app.keys, app.roster, person, now)
+        audit.record(session, actor="operator", action="sign-in link printed", now=now, about=holder.mark)
+        return holder
+
+    token = app.links.token(Purpose.SIGN_IN, app.database.in_transaction(work), "/", now)
     return f"{address(app)}/a/{token}"
 
 
@@ -78,15 +60,20 @@ def address(app: App) -> str:
 
 
 def sign_out_everywhere(app: App, who: str) -> int:
-    """End every session of a person, at once. Returns how many there were."""
-    mark, now = mark_of(app, find(app, who)), app.clock()
+    """End every session and every link of a person, at once. Returns how many sessions there were.
+
+    ``who`` is a role, or an address, which need not stand in the settings any more. Raises ``NotAllowed`` for somebody
+    who was never known.
+    """
+    email, now = who.strip() if "@" in who else find(app, who).email, app.clock()
 
     def work(session: Session) -> int:
-        result = session.execute(
-            update(SessionRow).where(SessionRow.person == mark, SessionRow.ended_at.is_(None)).values(ended_at=now)
-        )
-        audit.record(session, actor="operator", action="signed out everywhere", now=now, about=mark)
-        return int(result.rowcount)  # type: ignore[attr-defined]
+        marks = people.marks_known(session, app.keys, app.roster, email)
+        if not marks:
+            find(app, who)
+        for mark in marks:
+            audit.record(session, actor="operator", action="signed out everywhere", now=now, about=mark)
+        return sum(people.renew(session, mark, now) for mark in marks)
 
     return app.database.in_transaction(work)
 
@@ -101,7 +88,7 @@ def tip_link(session: Session, app: App, now: datetime, *, renew: bool = False) 
         row = TipLinkRow(id=secrets.token_hex(8), made_at=now, ended_at=None)
         session.add(row)
         audit.record(session, actor="operator", action="tip link made", now=now)
-    token = app.links.token(Purpose.TIP, "staff", "", row.made_at, id=row.id)
+    token = app.links.token(Purpose.TIP, ANYBODY, "", row.made_at, id=row.id)
     return f"{address(app)}/a/{token}"
 
 
@@ -110,7 +97,7 @@ def current_tip_link(session: Session, app: App) -> str:
     row = session.scalar(select(TipLinkRow).where(TipLinkRow.ended_at.is_(None)).order_by(TipLinkRow.made_at.desc()))
     if row is None:
         return ""
-    return f"{address(app)}/a/{app.links.token(Purpose.TIP, 'staff', '', row.made_at, id=row.id)}"
+    return f"{address(app)}/a/{app.links.token(Purpose.TIP, ANYBODY, '', row.made_at, id=row.id)}"
 
 
 def tip_link_lasts(session: Session, number: str) -> bool:

@@ -1,4 +1,4 @@
-"""Signed links for mails: bound to a purpose, a person and an incident, expiring, used once.
+"""Signed links for mails: bound to a purpose, a person (by mark and epoch) and an incident, expiring, used once.
 
 A link alone never changes anything: it opens a page, and the page's button carries a second, short-lived
 signature bound to the link (mail scanners open links, some even run scripts; reliability notes, 3.1).
@@ -66,14 +66,26 @@ class LinkExpired(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose a link is: their role, and the mark and epoch that ``monitor.people`` keeps of them. Without a mark a link
+    is whoever's it was handed to; so were all links of old."""
+
+    role: str
+    mark: str = ""
+    epoch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a link says: purpose, the person's role, the incident (or another id), its own id and its end."""
+    """What a link says: purpose, the incident (or another id), its own id, its end, and whose it is."""
 
     purpose: Purpose
     role: str
     subject: str
     id: str
     expires_at: datetime
+    mark: str = ""
+    epoch: str = ""
 
 
 class Links:
@@ -83,24 +95,26 @@ class Links:
         self._keys = keys
         self.public_url = public_url
 
-    def make(self, purpose: Purpose, role: str, subject: str, now: datetime, *, id: str = "") -> str:  # noqa: A002
+    def make(self, purpose: Purpose, holder: Holder, subject: str, now: datetime, *, id: str = "") -> str:  # noqa: A002
         """The full address of a link, or an empty text without a ``public_url``.
 
         The same ``id`` gives the same link again, so that a mail tried twice is the same mail.
         """
-        token = self.token(purpose, role, subject, now, id=id)
+        token = self.token(purpose, holder, subject, now, id=id)
         return f"{self.public_url}/a/{token}" if self.public_url else ""
 
-    def token(self, purpose: Purpose, role: str, subject: str, now: datetime, *, id: str = "") -> str:  # noqa: A002
+    def token(self, purpose: Purpose, holder: Holder, subject: str, now: datetime, *, id: str = "") -> str:  # noqa: A002
         """The token alone."""
         ends = int((now + LIFE[purpose]).timestamp())
-        return str(self._signer("link").dumps([purpose.value, role, subject, id or secrets.token_hex(8), ends]))
+        whose = [holder.mark, holder.epoch] if holder.mark else []
+        said = [purpose.value, holder.role, subject, id or secrets.token_hex(8), ends, *whose]
+        return str(self._signer("link").dumps(said))
 
     def read(self, token: str, now: datetime) -> Ticket:
         """What a token says; raises ``LinkInvalid`` or ``LinkExpired``."""
         try:
-            purpose, role, subject, number, ends = self._signer("link").loads(token[:2000])
-            ticket = Ticket(Purpose(purpose), role, subject, number, datetime.fromtimestamp(ends, UTC))
+            purpose, role, subject, number, ends, *whose = self._signer("link").loads(token[:2000])
+            ticket = Ticket(Purpose(purpose), role, subject, number, datetime.fromtimestamp(ends, UTC), *whose)
         except (BadData, ValueError, TypeError):
             raise LinkInvalid("not a link of this Earshot") from None
         if ticket.expires_at <= now:

@@ -20,7 +20,13 @@ class Blank:
     """Replaces secrets wherever they turn up. Secrets shorter than four characters are not worth hiding."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted({s for s in secrets if len(s) >= 4}, key=len, reverse=True)
+        self._secrets: list[str] = []
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """These too, from now on."""
+        known = {*self._secrets, *(s for s in secrets if len(s) >= 4)}
+        self._secrets = sorted(known, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
@@ -36,7 +42,7 @@ class Lines(logging.Formatter):
 
     def __init__(self, blank: Blank) -> None:
         super().__init__()
-        self._blank = blank
+        self.blank = blank
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -49,7 +55,7 @@ class Lines(logging.Formatter):
         entry.update({k: v for k, v in vars(record).items() if k not in _STANDARD and not k.startswith("_")})
         if record.exc_info and record.exc_info[1] is not None:
             entry["error"] = _places(record.exc_info[1])
-        return self._blank(json.dumps(entry, ensure_ascii=True, default=lambda value: type(value).__name__))
+        return self.blank(json.dumps(entry, ensure_ascii=True, default=lambda value: type(value).__name__))
 
 
 class Words(logging.Formatter):
@@ -57,7 +63,7 @@ class Words(logging.Formatter):
 
     def __init__(self, blank: Blank) -> None:
         super().__init__()
-        self._blank = blank
+        self.blank = blank
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -66,7 +72,7 @@ class Words(logging.Formatter):
         line = f"{datetime.now():%H:%M:%S} {record.levelname.lower():8} {_said(record)} {fields}".rstrip()  # noqa: DTZ005
         if record.exc_info and record.exc_info[1] is not None:
             line += f" [{_places(record.exc_info[1])}]"
-        return self._blank(line)
+        return self.blank(line)
 
 
 def set_up(
@@ -89,6 +95,13 @@ def set_up(
         logging.getLogger(name).setLevel(level.upper())
     for chatty in ("tweepy", "urllib3", "googleapiclient", "httplib2", "requests", "apprise", "waitress", "alembic"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
+
+
+def blank_also(secrets: Iterable[str]) -> None:
+    """Blank these secrets too, which were read after the logs were set up."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, Lines | Words):
+            handler.formatter.blank.add(secrets)
 
 
 def _said(record: logging.LogRecord) -> str:

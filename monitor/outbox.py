@@ -15,6 +15,7 @@ from monitor import audit, visibility
 from monitor.escalation import ChainPolicy, Step, chain_step
 from monitor.keys import Keys
 from monitor.model import Incident, IncidentState
+from monitor.people import Roster
 from monitor.store.tables import AlertRow, IncidentRow, LogRow, PersonRow, ToldRow
 
 CHAIN = frozenset({"alert", "alert_update", "tip", "ring", "roundup"})
@@ -25,8 +26,7 @@ CHAIN = frozenset({"alert", "alert_update", "tip", "ring", "roundup"})
 class Desk:
     """Where alerts are owed. Every method writes into the caller's transaction and commits nothing."""
 
-    people: Mapping[str, Recipient]
-    posters: tuple[Recipient, ...]
+    roster: Roster
     policy: ChainPolicy
     keys: Keys
     begins_by_itself: bool = False
@@ -35,6 +35,16 @@ class Desk:
     """How often the holder of a takeover gets a situation report; 0 for never."""
 
     # ── who ─────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def people(self) -> Mapping[str, Recipient]:
+        """Who is told, by role."""
+        return self.roster.by_role
+
+    @property
+    def posters(self) -> tuple[Recipient, ...]:
+        """Whom a takeover concerns."""
+        return self.roster.posters
 
     def person(self, session: Session, role: str) -> Recipient | None:
         """The person in a role with what changed since the settings were written, or None."""

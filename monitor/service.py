@@ -42,7 +42,7 @@ def run(settings: Settings, *, on_ready: Callable[[App, Daemon], None] | None = 
 
 def add_housekeeping(app: App, daemon: Daemon) -> None:
     """Everything that is done now and then, each in a thread of its own."""
-    from monitor import digest, forgetting, preflight, recheck, renewal, trends
+    from monitor import digest, forgetting, preflight, recheck, renewal, reread, trends
 
     def each(work: Callable[[App, datetime], Any]) -> Callable[[datetime], None]:
         return lambda now: work(app, now) and None
@@ -54,6 +54,8 @@ def add_housekeeping(app: App, daemon: Daemon) -> None:
     daemon.every(timedelta(seconds=10), "pre-flight", each(preflight.run))
     daemon.every(timedelta(hours=1), "renewal", each(renewal.run))
     daemon.every(timedelta(minutes=5), "mail token", each(renewal.renew_mail))
+    if app.settings.path.is_file():
+        daemon.every(reread.EVERY, "settings", reread.Reader(app).look)
     if app.settings.service.ping_url:
         from monitor import ping  # loads an HTTP library that the daemon does not need else
 

@@ -144,6 +144,7 @@ TEMPLATES: Mapping[str, Callable[[Writer], Notice]] = {
     "refused": service.refused,
     "ring": incidents.ring,
     "roundup": incidents.roundup,
+    "settings_faulty": service.settings_faulty,
     "sign_in": service.sign_in,
     "situation": takeover.situation,
     "takeover_allowed": takeover.takeover_allowed,

@@ -204,3 +204,17 @@ def refused(writer: Writer) -> Notice:
             Fact("The mail server said", writer.word("why", "no")),
         ),
     )
+
+
+def settings_faulty(writer: Writer) -> Notice:
+    return Notice(
+        headline="The settings file was changed and cannot be used",
+        severity=writer.severity,
+        where="",
+        moment=writer.say(writer.row.made_at),
+        tag="SETTINGS",
+        facts=(
+            Fact("What is wrong", writer.word("why", "it cannot be read")),
+            Fact("What to do", "On the server, run `earshot config check`, and mend what it names."),
+        ),
+    )

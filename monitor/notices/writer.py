@@ -25,6 +25,7 @@ from monitor.hearing import coverage_lines
 from monitor.keys import Keys
 from monitor.links import Links, Purpose
 from monitor.outbox import ROLE_WORDS
+from monitor.people import holder_of
 from monitor.store.tables import AlertRow, IncidentRow
 from monitor.terms import Terms
 
@@ -76,7 +77,8 @@ class Writer:
         made, now = self.row.made_at, self.house.now
         from_ = made + LINK_STEP * ((now - made) // LINK_STEP) if now > made else made
         number = self.house.keys.digest("mail-link", self.row.id, purpose.value, subject, salt)[:16]
-        url = self.house.links.make(purpose, self.row.role, subject, from_, id=number)
+        holder = holder_of(self.session, self.house.keys, self.row.role, self.row.address)
+        url = self.house.links.make(purpose, holder, subject, from_, id=number)
         return Link(label, url, main) if url else None
 
     def without_links(self, incident: str = "", *, takeover: bool = True) -> str:

@@ -368,6 +368,21 @@ class PersonRow(Base):
     changed_at: Mapped[datetime]
 
 
+class StandingRow(Base):
+    """A person of the settings, by keyed hashes alone (``monitor.people``): what their table said when last looked at,
+    and the epoch that their links and sessions must be of."""
+
+    __tablename__ = "standing"
+
+    mark: Mapped[str] = mapped_column(String(40), primary_key=True)
+    role: Mapped[str] = mapped_column(String(20), default="")
+    stated: Mapped[str] = mapped_column(String(64), default="")
+    named: Mapped[str] = mapped_column(String(64), default="")
+    epoch: Mapped[str] = mapped_column(String(20))
+    since: Mapped[datetime]
+    left_at: Mapped[datetime | None]
+
+
 class GrantRow(Base):
     """A token that we renewed ourselves, sealed with the install key."""
 
@@ -495,6 +510,7 @@ class SessionRow(Base):
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     role: Mapped[str] = mapped_column(String(20))
     person: Mapped[str] = mapped_column(String(40))
+    epoch: Mapped[str] = mapped_column(String(20), default="", server_default="")
     opened_at: Mapped[datetime]
     until: Mapped[datetime]
     ended_at: Mapped[datetime | None]

@@ -10,13 +10,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from monitor import audit, digest, doors
+from monitor import audit, digest, doors, people
 from monitor.actions import NotAllowed, own_words, set_away
 from monitor.store.tables import AccountRow, PersonRow, PlatformRow, SessionRow, ToolTokenRow
 from monitor.web.doing import change, change_and_show
 from monitor.web.guard import KEEPERS, LEADERS, open_to
 from monitor.web.house import House, house_of
-from monitor.web.visitor import Visitor, end_sessions_of, visitor
+from monitor.web.visitor import Visitor, visitor
 from monitor.web.words import safe_url
 
 pages = Blueprint("accounts", __name__)
@@ -144,7 +144,7 @@ def access() -> BaseResponse:
             select(ToolTokenRow).where(ToolTokenRow.ended_at.is_(None)).order_by(ToolTokenRow.made_at)
         ).all()
         tips = doors.current_tip_link(session, house.app)
-    people = [
+    persons = [
         (
             person,
             house.person_mark(person),
@@ -154,18 +154,20 @@ def access() -> BaseResponse:
         for person in house.everyone()
     ]
     return make_response(
-        render_template("access.html", people=people, tools=tools, tips=tips, scopes=doors.SCOPES, who=visitor())
+        render_template("access.html", people=persons, tools=tools, tips=tips, scopes=doors.SCOPES, who=visitor())
     )
 
 
 @pages.post("/access/sign-out")
 @open_to(KEEPERS)
 def sign_out() -> BaseResponse:
-    """End all sessions of a person, at once."""
-    mark = request.form.get("person", "")[:40]
+    """End all sessions and all links of a person, at once."""
+    house, mark = house_of(), request.form.get("person", "")[:40]
 
     def work(session: Session, now: datetime, who: Visitor) -> None:
-        end_sessions_of(session, mark, now)
+        if house.person_of(mark) is None:
+            raise NotAllowed("That person is no longer in the settings, so nothing of theirs opens anything.")
+        people.renew(session, mark, now)
         audit.record(session, actor=str(who.actor), action="signed out everywhere", now=now, about=mark)
 
     change(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 from flask import Blueprint, Response, abort, g, make_response, redirect, render_template, request
@@ -10,8 +11,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from alerts.model import MailKind
-from monitor.links import Ticket, use_up
+from alerts.model import MailKind, Recipient
+from monitor.links import Purpose, Ticket, use_up
 from monitor.store.tables import SignInRow
 from monitor.web.guard import ALL, PUBLIC, drop_cookie, open_to, page_nonce, say, set_cookie
 from monitor.web.house import House, house_of
@@ -72,8 +73,9 @@ def send() -> Response:
         session.add(SignInRow(address=key, at=now))
         session.flush()
         if person is not None and (lately or 0) < MAILS_AN_HOUR:
-            facts = {"subject": f"{house.person_mark(person)}|{onward}"}
-            house.app.desk.owe(session, "sign_in", MailKind.REPORT, person, now, key=f"{now.isoformat()}", facts=facts)
+            house.app.desk.owe(
+                session, "sign_in", MailKind.REPORT, person, now, key=f"{now.isoformat()}", facts={"subject": onward}
+            )
 
     house.change(work)
     return say(
@@ -83,19 +85,24 @@ def send() -> Response:
     )
 
 
-def offer(token: str, ticket: Ticket, button: str, *, expired: bool) -> BaseResponse:
+def with_mark(ticket: Ticket) -> Ticket:
+    """A ticket that says whose it is: in a sign-in link of old the mark stood before the page to go on to."""
+    if ticket.mark or ticket.purpose is not Purpose.SIGN_IN:
+        return ticket
+    return replace(ticket, mark=ticket.subject.partition("|")[0] or "nobody")
+
+
+def offer(token: str, person: Recipient, button: str, *, over: bool) -> BaseResponse:
     """The page of a sign-in link: who it is for, and the button."""
-    person = house_of().person_of(ticket.subject.partition("|")[0])
-    if expired or person is None:
+    if over:
         return _ended()
     return make_response(render_template("enter.html", person=person, action=f"/a/{token}", page=button))
 
 
-def enter(house: House, ticket: Ticket, *, holds: bool, expired: bool) -> BaseResponse:
+def enter(house: House, ticket: Ticket, person: Recipient, *, holds: bool, over: bool) -> BaseResponse:
     """Begin a session, once for each link. The cookie's secret is new: nothing can be fixed beforehand."""
-    mark, _, onward = ticket.subject.partition("|")
-    person, now = house.person_of(mark), house.now
-    if expired or person is None:
+    now = house.now
+    if over:
         return _ended()
     if not holds:
         abort(403, "This page was open for too long, or in another browser. Open the link in the mail again.")
@@ -106,7 +113,7 @@ def enter(house: House, ticket: Ticket, *, holds: bool, expired: bool) -> BaseRe
     secret = house.change(work)
     if secret is None:
         return _ended()
-    response = redirect(safe_path(onward or "/"), 303)
+    response = redirect(safe_path(ticket.subject.rpartition("|")[2] or "/"), 303)
     set_cookie(response, "session", secret, int(IDLE.total_seconds()) * 14)
     return response
 

@@ -14,7 +14,7 @@ from flask import Flask, current_app
 from sqlalchemy.orm import Session
 
 from alerts.model import Recipient
-from monitor import doors
+from monitor import people
 from monitor.app import App
 
 T = TypeVar("T")
@@ -64,15 +64,15 @@ class House:
 
     def everyone(self) -> tuple[Recipient, ...]:
         """All people of the settings who may sign in."""
-        return doors.everyone(self.app)
+        return self.app.roster.everyone
 
     def person_mark(self, person: Recipient) -> str:
         """What stands for a person in links and sessions; it tells nothing of them."""
-        return doors.mark_of(self.app, person)
+        return people.mark_of(self.app.keys, person.role, person.email)
 
     def person_of(self, mark: str) -> Recipient | None:
         """The person of a mark; None once they have left the settings."""
-        return doors.person_of(self.app, mark)
+        return self.app.roster.with_mark(self.app.keys, mark)
 
 
 def number_of(text: str) -> int:

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from alerts.model import MailKind, Recipient, Severity
 from alerts.takeover import State, Takeover
-from monitor import actions, doors, drill, takeovers
+from monitor import actions, doors, drill, people, takeovers
 from monitor.actions import DECIDERS, Actor, NotAllowed
 from monitor.links import LinkExpired, LinkInvalid, Purpose, Ticket, use_up, was_used
 from monitor.outbox import ROLE_WORDS, note
@@ -46,13 +46,15 @@ FRESH_EVERY = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A link that holds: its token, what it says, and the person it was mailed to."""
+    """A link that is ours: its token, what it says, the person it was mailed to, and whether it is too old, or from
+    before something about that person changed."""
 
     house: House
     token: str
     ticket: Ticket
     person: Recipient
     expired: bool = False
+    ended: bool = False
 
     @property
     def actor(self) -> Actor:
@@ -75,16 +77,16 @@ class Opened:
 def look(token: str) -> BaseResponse:
     """The page of a link. Changes nothing."""
     opened = _open(token)
-    if opened is None:
-        return _not_ours()
+    if not isinstance(opened, Opened):
+        return opened
     if opened.ticket.purpose is Purpose.SIGN_IN:
-        return door.offer(opened.token, opened.ticket, opened.button("sign-in"), expired=opened.expired)
+        return door.offer(opened.token, opened.person, opened.button("sign-in"), over=opened.expired or opened.ended)
     if opened.ticket.purpose is Purpose.TIP:
         if not _tip_link_lasts(opened):
             return _tips_ended()
         return tell.offer(f"/a/{token}", opened.button("tell"))
-    if opened.expired:
-        return _too_old(opened)
+    if opened.expired or opened.ended:
+        return _offer_fresh(opened, *_why_over(opened))
     match opened.ticket.purpose:
         case Purpose.SEE | Purpose.ACKNOWLEDGE | Purpose.CALM | Purpose.TAKEOVER:
             return _incident_page(opened)
@@ -100,19 +102,20 @@ def look(token: str) -> BaseResponse:
 def press(token: str) -> BaseResponse:
     """A button was pressed."""
     opened = _open(token)
-    if opened is None:
-        return _not_ours()
+    if not isinstance(opened, Opened):
+        return opened
     action = request.form.get("do", "")
     if opened.ticket.purpose is Purpose.TIP and action == "tell":
         if not _tip_link_lasts(opened):
             return _tips_ended()
         return tell.receive(opened.house, by="", holds=opened.holds("tell"), again=f"/a/{token}")
     if opened.ticket.purpose is Purpose.SIGN_IN and action == "sign-in":
-        return door.enter(opened.house, opened.ticket, holds=opened.holds("sign-in"), expired=opened.expired)
+        over = opened.expired or opened.ended
+        return door.enter(opened.house, opened.ticket, opened.person, holds=opened.holds("sign-in"), over=over)
     if action == "fresh":
         return _send_fresh(opened)
-    if opened.expired:
-        return _too_old(opened)
+    if opened.expired or opened.ended:
+        return _offer_fresh(opened, *_why_over(opened))
     wanted = "takeover" if action == "begin" else action
     if wanted not in DOES.get(opened.ticket.purpose, ()):
         abort(403, "This link is for something else. Use the button in the mail that is for this.")
@@ -124,7 +127,8 @@ def press(token: str) -> BaseResponse:
 # ── opening ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _open(token: str) -> Opened | None:
+def _open(token: str) -> Opened | Response:
+    """What a token says, or the page that says why it opens nothing."""
     house = house_of()
     expired = False
     try:
@@ -132,11 +136,12 @@ def _open(token: str) -> Opened | None:
     except LinkExpired as error:
         ticket, expired = error.ticket, True
     except LinkInvalid:
-        return None
-    if ticket.purpose in {Purpose.TIP, Purpose.SIGN_IN}:
+        return _not_ours()
+    if ticket.purpose is Purpose.TIP:
         return Opened(house, token, ticket, Recipient("staff", "Somebody", ""), expired)
-    person = house.app.people.get(ticket.role)
-    return None if person is None else Opened(house, token, ticket, person, expired)
+    with house.app.database.read() as session:
+        person, present = people.owner_of(session, house.app.keys, house.app.roster, door.with_mark(ticket))
+    return Opened(house, token, ticket, person, expired, not present) if person is not None else _nobodys()
 
 
 def _not_ours() -> Response:
@@ -145,6 +150,15 @@ def _not_ours() -> Response:
         "It is not one of ours, or it was cut off on its way. Open the mail again and press the button there.",
         "If it is urgent: the command line on the server, or a telephone call, always works.",
         status=404,
+    )
+
+
+def _nobodys() -> Response:
+    return say(
+        "This link has ended",
+        "It was mailed to somebody who is no longer in Earshot's settings, or not under that address.",
+        "Whoever holds the role now was mailed links of their own.",
+        status=410,
     )
 
 
@@ -161,9 +175,13 @@ def _tips_ended() -> Response:
     )
 
 
-def _too_old(opened: Opened) -> Response:
-    return _offer_fresh(
-        opened, "This link is too old", "A link works only for a while, so that an old mail can do no harm."
+def _why_over(opened: Opened) -> tuple[str, str]:
+    """A title and a sentence."""
+    if opened.expired:
+        return "This link is too old", "A link works only for a while, so that an old mail can do no harm."
+    return (
+        "This link has ended",
+        "After it was mailed, your entry in Earshot's settings was changed, or you were signed out everywhere.",
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from alerts.model import Recipient
+from monitor import people
 from monitor.actions import Actor
 from monitor.store.tables import SessionRow
 from monitor.web.house import House, house_of
@@ -53,11 +54,13 @@ def session_id_of(house: House, token: str) -> str:
 def open_session(session: Session, house: House, person: Recipient, now: datetime) -> str:
     """A new session for a person; returns the secret for the cookie."""
     token = secrets.token_urlsafe(32)
+    mark = house.person_mark(person)
     session.add(
         SessionRow(
             id=session_id_of(house, token),
             role=person.role,
-            person=house.person_mark(person),
+            person=mark,
+            epoch=people.epoch_of(session, mark),
             opened_at=now,
             until=now + IDLE,
         )
@@ -73,7 +76,9 @@ def read_visitor(token: str) -> Visitor | None:
     number = session_id_of(house, token)
     with house.app.database.read() as session:
         row = session.get(SessionRow, number)
-    if row is None or row.ended_at is not None or row.until <= house.now:
+        if row is None or row.epoch != people.epoch_of(session, row.person):
+            return None
+    if row.ended_at is not None or row.until <= house.now:
         return None
     person = house.person_of(row.person)
     return None if person is None else Visitor(person.role, person.name, row.person, number)
@@ -91,11 +96,3 @@ def end_session(session: Session, session_id: str, now: datetime) -> None:
     session.execute(
         update(SessionRow).where(SessionRow.id == session_id, SessionRow.ended_at.is_(None)).values(ended_at=now)
     )
-
-
-def end_sessions_of(session: Session, mark: str, now: datetime) -> int:
-    """Sign a person out everywhere. Returns how many sessions ended."""
-    result = session.execute(
-        update(SessionRow).where(SessionRow.person == mark, SessionRow.ended_at.is_(None)).values(ended_at=now)
-    )
-    return int(result.rowcount)  # type: ignore[attr-defined]

@@ -315,6 +315,14 @@ MAILS = {
         facts={"refused": "ceo", "name": "Rowan Ashdown", "why": "The mail server refused the recipient (550 5.1.1)."},
     ),
     "ring": Mail("ring", to=OPERATOR, scene=about_both, row=IN_INCIDENT),
+    "settings_faulty": Mail(
+        "settings_faulty",
+        MailKind.REPORT,
+        to=OPERATOR,
+        scene=nothing,
+        facts={"why": "people.chair: expected email: an address such as name@charity.example"},
+        row={"severity": 0},
+    ),
     "phone": Mail("phone", row=IN_INCIDENT, facts={"step": 1}),
 }
 

@@ -16,8 +16,7 @@ from alerts.takeover import State
 from connectors.errors import CredentialsRejected
 from connectors.model import Author, Kind
 from monitor import actions, backup, takeovers
-from monitor.dispatch import Dispatcher
-from monitor.links import Purpose, use_up, was_used
+from monitor.links import Holder, Purpose, use_up, was_used
 from monitor.model import Category
 from monitor.store.tables import AlertRow, IncidentRow, LinkUseRow, MentionRow, PersonRow, PlatformRow, TakeoverRow
 from monitor.testing import House
@@ -75,12 +74,10 @@ def test_what_still_waits_goes_to_the_address_of_the_present_settings(make_house
     house.say(a_mention("a complaint"), ALERT)
     house.fast_forward(seconds=30)
     app = house.app
-    mended = {**app.people, "ceo": replace(app.people["ceo"], email="right@tessellateuk.example")}
-    dispatcher = Dispatcher(
-        app.database, replace(app.desk, people=mended), app.letter, app.settings.mail, app.runner, app.clock
-    )
+    people = app.settings.people
+    app.take_people(replace(people, ceo=replace(people.ceo, email="right@tessellateuk.example")))
 
-    dispatcher.free()
+    app.dispatcher.free()
     house.mailer.fail_next()
     house.fast_forward(minutes=20)
 
@@ -299,7 +296,7 @@ def test_a_link_that_was_used_stays_used_after_a_restore(make_house: MakeHouse, 
     house = make_house("facebook")
     out = tmp_path / "b"
     backup.write(house.app, out)
-    ticket = house.app.links.read(house.app.links.token(Purpose.ACKNOWLEDGE, "ceo", "i", house.now), house.now)
+    ticket = house.app.links.read(house.app.links.token(Purpose.ACKNOWLEDGE, Holder("ceo"), "i", house.now), house.now)
     house.app.database.in_transaction(lambda s: use_up(s, ticket, "acknowledge", house.now))
     house.app.close()
 

@@ -14,9 +14,9 @@ from makers import NOW
 from sqlalchemy import text
 
 from alerts.model import Severity
-from monitor import doors
+from monitor import doors, people
 from monitor.app import App
-from monitor.links import Purpose
+from monitor.links import Holder, Purpose
 from monitor.model import IncidentState
 from monitor.settings import read
 from monitor.store.tables import AlertRow, Base, IncidentRow, LogRow, MentionRow, PlatformRow
@@ -101,8 +101,17 @@ class PagesHouse:
         return browser
 
     def token(self, purpose: Purpose, role: str = "ceo", subject: str = "i1") -> str:
-        """A link's token as a mail would carry it."""
-        return self.app.links.token(purpose, role, subject, self.now)
+        """A link's token as a mail to whoever holds the role would carry it."""
+        return self.app.links.token(purpose, self.holder(role), subject, self.now)
+
+    def link(self, purpose: Purpose, role: str = "ceo", subject: str = "i1") -> str:
+        """The whole address of the same."""
+        return f"{self.app.settings.public_url}/a/{self.token(purpose, role, subject)}"
+
+    def holder(self, role: str) -> Holder:
+        """Whose a link is that is mailed to the person in a role."""
+        with self.app.database.read() as session:
+            return people.holder_of(session, self.app.keys, role, EMAILS[role])
 
     def tip_path(self, *, renew: bool = False) -> str:
         """The path of the link to "Tell the CEO" that is handed out."""
@@ -208,9 +217,7 @@ class Browser:
         return self.post(form.action, {**form.fields, "do": do, **fields})
 
     def sign_in(self, role: str) -> None:
-        person = next(p for p in self.house.house.everyone() if p.email == EMAILS[role])
-        subject = f"{self.house.house.person_mark(person)}|/"
-        token = self.house.token(Purpose.SIGN_IN, role, subject)
+        token = self.house.token(Purpose.SIGN_IN, role, "/")
         answer = self.press(self.get(f"/a/{token}"), "sign-in")
         assert answer.status_code == 303, answer.text
 

@@ -91,7 +91,7 @@ def test_of_forged_altered_expired_and_replayed_links_none_is_accepted(house: Pa
     house.incident()
     dice = random.Random(7)
     links, browser = house.app.links, house.browser()
-    old = [links.token(Purpose.TAKEOVER, "ceo", "i1", house.now - timedelta(hours=13)) for _ in range(20)]
+    old = [links.token(Purpose.TAKEOVER, house.holder("ceo"), "i1", house.now - timedelta(hours=13)) for _ in range(20)]
     good = house.token(Purpose.TAKEOVER)
     used = house.token(Purpose.ACKNOWLEDGE)
     page = browser.get(f"/a/{used}")

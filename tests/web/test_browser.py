@@ -161,7 +161,7 @@ def test_from_the_first_alert_on_the_phone_to_takeover_in_three_presses(chromium
     filled(site)
     page = phone(chromium, java_script_enabled=False)
 
-    page.goto(site.app.links.make(Purpose.TAKEOVER, "ceo", "i1", site.now))  # the first press, in the mail
+    page.goto(site.link(Purpose.TAKEOVER, "ceo", "i1"))  # the first press, in the mail
     picture(page, "takeover-link")
     page.get_by_role("button", name="Begin takeover").click()
     picture(page, "takeover-question")
@@ -174,7 +174,7 @@ def test_from_the_first_alert_on_the_phone_to_takeover_in_three_presses(chromium
     with site.app.database.read() as session:
         since = takeovers.current(session).since
     assert since is not None
-    page.goto(site.app.links.make(Purpose.END, "ceo", since.isoformat(), site.now))
+    page.goto(site.link(Purpose.END, "ceo", since.isoformat()))
     page.get_by_role("button", name="End takeover").click()
     expect(page.get_by_role("heading", name="Takeover has ended")).to_be_visible()
 
@@ -190,7 +190,7 @@ def test_a_staff_tip_reaches_the_ceo_who_acknowledges_it(chromium: Browser, site
     incident = site.alerts("tip")[0].incident_id
     assert incident
 
-    page.goto(site.app.links.make(Purpose.ACKNOWLEDGE, "ceo", incident, site.now))
+    page.goto(site.link(Purpose.ACKNOWLEDGE, "ceo", incident))
     page.get_by_role("button", name="I have seen it").click()
 
     expect(page.get_by_role("heading", name="Thank you, you have it")).to_be_visible()
@@ -217,7 +217,7 @@ def test_a_breach_is_seen_and_marked_as_in_order(chromium: Browser, site: PagesH
     site.mention(kind=Kind.OWN_POST.value)
     page = phone(chromium)
 
-    page.goto(site.app.links.make(Purpose.ALLOW, "ceo", "1", site.now))
+    page.goto(site.link(Purpose.ALLOW, "ceo", "1"))
     page.get_by_role("button", name="Yes, it was in order").click()
 
     expect(page.get_by_role("heading", name="Noted")).to_be_visible()
@@ -273,7 +273,7 @@ def test_signing_in_works_with_javascript_off_and_leads_on(chromium: Browser, si
     page.get_by_role("button", name="Send me a link").click()
     expect(page.get_by_role("heading", name="Look into your mailbox")).to_be_visible()
     alert = site.alerts("sign_in")[0]
-    page.goto(site.app.links.make(Purpose.SIGN_IN, "chair", alert.facts["subject"], site.now))
+    page.goto(site.link(Purpose.SIGN_IN, "chair", alert.facts["subject"]))
     page.get_by_role("button", name="Sign in on this device").click()
 
     expect(page.get_by_role("heading", name="A false story about us")).to_be_visible()
@@ -290,7 +290,7 @@ def test_every_page_is_free_of_axe_violations_and_fits_a_phone(
     base = site.app.settings.public_url
     found: list[str] = []
     public = [f"{base}/sign-in", f"{base}/publishing", base + site.tip_path()]
-    public += [site.app.links.make(p, "ceo", "i1", site.now) for p in (Purpose.SEE, Purpose.CALM, Purpose.TAKEOVER)]
+    public += [site.link(p, "ceo", "i1") for p in (Purpose.SEE, Purpose.CALM, Purpose.TAKEOVER)]
     for url in public:
         page.goto(url)
         found += _violations(Axe(), page, url)
@@ -323,7 +323,7 @@ def _violations(axe: Any, page: Page, where: str) -> list[str]:
 def test_the_whole_way_to_acknowledging_can_be_gone_with_the_keyboard(chromium: Browser, site: PagesHouse) -> None:
     filled(site)
     page = phone(chromium)
-    page.goto(site.app.links.make(Purpose.ACKNOWLEDGE, "ceo", "i1", site.now))
+    page.goto(site.link(Purpose.ACKNOWLEDGE, "ceo", "i1"))
     for _ in range(12):
         page.keyboard.press("Tab")
         if "I have seen it" in page.evaluate("document.activeElement.textContent"):

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from connectors.model import Bucket, Period, PollPlan
 from monitor import audit, ledger
 from monitor.keys import Keys
-from monitor.links import Links, Purpose, use_up
+from monitor.links import Holder, Links, Purpose, use_up
 from monitor.outbox import say_once
 from monitor.store import migrate, search
 from monitor.store.database import Database, DatabaseUnreachable
@@ -91,7 +91,7 @@ def test_the_audit_chain_stays_whole_with_eight_writers(database: Database) -> N
 
 def test_of_two_presses_of_one_link_at_the_same_moment_one_counts(database: Database) -> None:
     links = Links(Keys(b"k" * 32), "https://earshot.example")
-    ticket = links.read(links.token(Purpose.ACKNOWLEDGE, "ceo", "i1", NOW), NOW)
+    ticket = links.read(links.token(Purpose.ACKNOWLEDGE, Holder("ceo"), "i1", NOW), NOW)
 
     won = _together(lambda _: database.in_transaction(lambda s: use_up(s, ticket, "acknowledge", NOW)))
 

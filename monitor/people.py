@@ -1,0 +1,233 @@
+"""Who stands in the settings: the roster that everything asks, and what ties links and sessions to a person.
+
+A role passes from one person to the next; a link must not. So a person has a *mark* (a keyed hash of role and address)
+and an *epoch*, which is renewed whenever their table in the settings changes, they leave, or they are signed out
+everywhere. A link or a session of an earlier epoch opens nothing any more.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from alerts.model import Recipient
+from monitor import audit
+from monitor.keys import Keys
+from monitor.links import LIFE, Holder, Purpose, Ticket
+from monitor.settings import People
+from monitor.store.tables import AlertRow, PersonRow, SessionRow, StandingRow
+
+LEADING = ("ceo", "chair", "operator")
+"""Roles that one person holds."""
+
+ROLES = (*LEADING, "poster", "staff")
+
+_LONGEST = max(life for purpose, life in LIFE.items() if purpose is not Purpose.TIP)
+"""The link that is handed out is nobody's, so its life does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    by_role: Mapping[str, Recipient]
+    posters: tuple[Recipient, ...]
+    all: tuple[Recipient, ...]
+
+
+class Roster:
+    """The people of the settings as they are now. Whoever needs to know keeps the roster and asks it each time, so that
+    a change of the settings reaches everybody at once. Safe between threads: it is swapped as a whole."""
+
+    def __init__(self, people: People) -> None:
+        self._now = _listed(people)
+
+    def take(self, people: People) -> None:
+        """From now on these are the people."""
+        self._now = _listed(people)
+
+    @property
+    def by_role(self) -> Mapping[str, Recipient]:
+        """CEO, Chair and operator."""
+        return self._now.by_role
+
+    @property
+    def posters(self) -> tuple[Recipient, ...]:
+        """Whom a takeover concerns: posters, and staff who are not posters too."""
+        return self._now.posters
+
+    @property
+    def all(self) -> tuple[Recipient, ...]:
+        """Everybody in every role; one person may stand here twice."""
+        return self._now.all
+
+    @property
+    def everyone(self) -> tuple[Recipient, ...]:
+        """Who may sign in, the leaders first; each address once."""
+        first: dict[str, Recipient] = {}
+        for person in self.all:
+            first.setdefault(person.email.casefold(), person)
+        return tuple(first.values())
+
+    def is_listed(self, role: str, email: str) -> bool:
+        """Whether somebody with this address stands in this role."""
+        return any((p.role, p.email.casefold()) == (role, email.casefold()) for p in self.all)
+
+    def with_mark(self, keys: Keys, mark: str) -> Recipient | None:
+        """The person of a mark; None once they have left the settings."""
+        return next((person for person in self.all if mark_of(keys, person.role, person.email) == mark), None)
+
+
+def _listed(people: People) -> _Listed:
+    named = {role: getattr(people, role) for role in LEADING}
+    by_role = {role: person.recipient(role) for role, person in named.items() if person is not None}
+    posters = tuple(person.recipient("poster") for person in people.poster)
+    staff = tuple(person.recipient("staff") for person in people.staff)
+    known = {poster.email.casefold() for poster in posters}
+    concerned = (*posters, *(person for person in staff if person.email.casefold() not in known))
+    return _Listed(by_role, concerned, (*by_role.values(), *posters, *staff))
+
+
+def mark_of(keys: Keys, role: str, email: str) -> str:
+    """What stands for a person in links and sessions; it tells nothing of them."""
+    return keys.digest("person", role, email.casefold())[:20]
+
+
+def epoch_of(session: Session, mark: str) -> str:
+    """A person's present epoch. Empty for those who stood in the settings before epochs were kept."""
+    row = session.get(StandingRow, mark)
+    return row.epoch if row is not None else ""
+
+
+def holder_of(session: Session, keys: Keys, role: str, email: str) -> Holder:
+    """Whose a link is that goes to this address for this role."""
+    mark = mark_of(keys, role, email)
+    return Holder(role, mark, epoch_of(session, mark))
+
+
+def owner_of(session: Session, keys: Keys, roster: Roster, ticket: Ticket) -> tuple[Recipient | None, bool]:
+    """The person whom a link was made for, or None once they have left; and whether it is of their present epoch.
+
+    A link from before marks were kept names a role alone: it is its holder's for as long as nothing about them has
+    changed since.
+    """
+    person = roster.with_mark(keys, ticket.mark) if ticket.mark else roster.by_role.get(ticket.role)
+    if person is None:
+        return None, False
+    return person, epoch_of(session, mark_of(keys, person.role, person.email)) == ticket.epoch
+
+
+def marks_known(session: Session, keys: Keys, roster: Roster, email: str) -> tuple[str, ...]:
+    """The marks of an address in every role that it has in the settings, or had."""
+    marks = (mark_of(keys, role, email) for role in ROLES)
+    return tuple(m for m in marks if roster.with_mark(keys, m) or session.get(StandingRow, m) is not None)
+
+
+def renew(session: Session, mark: str, now: datetime) -> int:
+    """Give a person a new epoch: no link and no session from before holds. Returns how many sessions that ended."""
+    epoch = secrets.token_hex(4)
+    row = session.get(StandingRow, mark)
+    if row is None:
+        session.add(StandingRow(mark=mark, epoch=epoch, since=now))
+    else:
+        row.epoch, row.since = epoch, now
+    session.flush()
+    open_sessions = update(SessionRow).where(SessionRow.person == mark, SessionRow.ended_at.is_(None))
+    return int(session.execute(open_sessions.values(ended_at=now)).rowcount)  # type: ignore[attr-defined]
+
+
+# ── bringing the memory into line with the settings ─────────────────────────────────────────────────
+
+
+def settle(session: Session, keys: Keys, roster: Roster, now: datetime) -> int:
+    """Remember the people of the settings; renew the epoch of everybody whose table changed or who left or came back.
+
+    Returns how many changed. The first time of all nobody's does: links made before must go on for those who hold
+    the role.
+    """
+    known = {row.mark: row for row in session.scalars(select(StandingRow))}
+    first_time = not any(row.stated for row in known.values())
+    before = {row.role: row.named for row in known.values() if row.left_at is None and row.role in LEADING}
+    listed = _by_mark(keys, roster)
+    changed = sum(
+        _enter(session, keys, known.get(mark), mark, persons, first_time, now) for mark, persons in listed.items()
+    )
+    for mark, row in known.items():
+        if mark not in listed and row.left_at is None:
+            row.left_at = now
+            renew(session, mark, now)
+            audit.record(session, actor="Earshot", action="person left", now=now, about=mark, words=row.role)
+            changed += 1
+    for role, named in before.items():
+        _start_afresh(session, keys, roster, role, named)
+    return changed
+
+
+def introduce(session: Session, keys: Keys, roster: Roster, person: Recipient, now: datetime) -> Holder:
+    """Whose a link is that is made for a person of the settings just read, whom the daemon may not know of yet."""
+    mark = mark_of(keys, person.role, person.email)
+    if session.scalar(select(func.count()).where(StandingRow.stated != "")):
+        _enter(session, keys, session.get(StandingRow, mark), mark, _by_mark(keys, roster)[mark], False, now)
+    return Holder(person.role, mark, epoch_of(session, mark))
+
+
+def _by_mark(keys: Keys, roster: Roster) -> dict[str, list[Recipient]]:
+    found: dict[str, list[Recipient]] = {}
+    for person in roster.all:
+        found.setdefault(mark_of(keys, person.role, person.email), []).append(person)
+    return found
+
+
+def _enter(
+    session: Session,
+    keys: Keys,
+    row: StandingRow | None,
+    mark: str,
+    persons: Sequence[Recipient],
+    first_time: bool,
+    now: datetime,
+) -> bool:
+    """Remember what the settings say of one person. True where that is news."""
+    stated, role = _stated(keys, persons), persons[0].role
+    if row is not None and row.stated == stated and row.left_at is None:
+        return False
+    was_known = row is not None and bool(row.stated)
+    if row is None:
+        row = StandingRow(mark=mark, epoch="", since=now)
+        session.add(row)
+    row.role, row.stated, row.named, row.left_at = role, stated, _named(keys, persons[0].name), None
+    if first_time and not _changed_hands(session, persons[0], now):
+        return False
+    renew(session, mark, now)
+    action = "person changed" if was_known else "person added"
+    audit.record(session, actor="Earshot", action=action, now=now, about=mark, words=role)
+    return True
+
+
+def _stated(keys: Keys, persons: Sequence[Recipient]) -> str:
+    tables = sorted(json.dumps([p.name, p.email, p.phones, p.away, p.platforms]) for p in persons)
+    return keys.digest("person-table", *tables)
+
+
+def _named(keys: Keys, name: str) -> str:
+    return keys.digest("person-name", " ".join(name.split()).casefold())
+
+
+def _changed_hands(session: Session, person: Recipient, now: datetime) -> bool:
+    """Whether a link that still lives may have been mailed to somebody else in this role."""
+    if person.role not in LEADING:
+        return False
+    lately = select(AlertRow.address).where(AlertRow.role == person.role, AlertRow.made_at > now - _LONGEST)
+    return any(address.casefold() != person.email.casefold() for address in session.scalars(lately.distinct()))
+
+
+def _start_afresh(session: Session, keys: Keys, roster: Roster, role: str, named: str) -> None:
+    """What was noted of the one who held a role (away, no mail taken) is not said of the next one."""
+    person, row = roster.by_role.get(role), session.get(PersonRow, role)
+    if row is None or (person is not None and _named(keys, person.name) == named):
+        return
+    row.away, row.refused_at = None, None

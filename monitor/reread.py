@@ -1,0 +1,65 @@
+"""While Earshot runs: who was put into or taken out of ``[people]``, without a restart."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from alerts.model import MailKind
+from monitor import logs, people
+from monitor.app import App
+from monitor.clock import say_moment
+from monitor.settings import Settings, SettingsError, load
+
+log = logging.getLogger(__name__)
+
+EVERY = timedelta(seconds=30)
+"""How often the settings file is looked at: whoever was taken out is locked out within a minute."""
+
+
+class Reader:
+    """Reads the settings file anew, and takes over its people. All else in it waits for the next start."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._told = ""
+
+    def look(self, now: datetime) -> None:
+        """Take over changed people; keep those of before, and say so, when the file cannot be used."""
+        try:
+            fresh = load(self._app.settings.path)
+        except SettingsError as error:
+            self._say_faulty(str(error), now)
+            return
+        if self._app.settings_fault:
+            log.info("the settings file can be used again")
+            self._app.settings_fault = self._told = ""
+        if fresh.people != self._app.settings.people:
+            self._take(fresh, now)
+
+    def _take(self, fresh: Settings, now: datetime) -> None:
+        app = self._app
+        logs.blank_also(fresh.secrets)
+        roster = people.Roster(fresh.people)
+        changed = app.database.in_transaction(lambda s: people.settle(s, app.keys, roster, now))
+        app.take_people(fresh.people)
+        app.database.in_transaction(app.dispatcher.readdress)
+        log.info("the people of the settings were read anew", extra={"changed": changed})
+
+    def _say_faulty(self, why: str, now: datetime) -> None:
+        """Once a day for each fault. What was found there instead is left out: it may be a secret."""
+        app, words = self._app, why.partition(", found ")[0]
+        app.settings_fault = words
+        key = app.keys.digest("settings-fault", words, f"{now:%Y-%m-%d}")[:40]
+        if key == self._told:
+            return
+        self._told = key
+        log.warning("the settings file cannot be used; the people of before go on", extra={"why": words})
+
+        def work(session: Session) -> None:
+            facts = {"why": words, "since": say_moment(now, app.settings.zone)}
+            app.desk.owe_to_operator(session, "settings_faulty", MailKind.REPORT, now, key=key, facts=facts)
+
+        app.database.in_transaction(work)
