@@ -117,6 +117,8 @@ def _compose(settings: MailSettings, letter: Letter, text: str, html: str) -> Em
     message["X-Earshot-Kind"] = letter.kind.value
     message["X-Earshot-Incident"] = clean_header(letter.incident) or "none"
     message["X-Earshot-Severity"] = letter.severity.level if letter.severity is not None else "none"
+    if letter.audit_head:
+        message["X-Earshot-Audit"] = clean_header(letter.audit_head)
     message.set_content(_clean_body(text))
     if html:
         message.add_alternative(_clean_body(html), subtype="html")

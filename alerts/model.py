@@ -280,3 +280,5 @@ class Letter:
     picture: bytes | None = field(default=None, repr=False)
     """A PNG shown inside the message as ``cid:picture``."""
     picture_text: str = ""
+    audit_head: str = ""
+    """The head of the audit chain when it left, kept by whoever keeps the mail: an outside witness."""

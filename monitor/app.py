@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from alerts.mail import compose_digest
 from alerts.model import Letter, Recipient
-from monitor import hearing
+from monitor import audit, hearing
 from monitor.cards import Cards, load_cards
 from monitor.clock import Clock, utc_now
 from monitor.data import resource
@@ -34,6 +34,9 @@ from monitor.store.database import Database
 from monitor.store.tables import AlertRow, GrantRow
 from monitor.terms import Terms, load_terms
 from monitor.workers import Workers
+
+AUDIT_KEYED = "audit.keyed"
+"""Beside the install key once the audit chain was keyed; outside the database, so that no forger there undoes it."""
 
 
 class App:
@@ -60,7 +63,7 @@ class App:
     @cached_property
     def database(self) -> Database:
         """The store. Nothing is asked of it yet."""
-        return Database(self.settings.store.url)
+        return Database(self.settings.store.url, info={audit.KEY: lambda: self.keys.sign_key("audit")})
 
     @cached_property
     def keys(self) -> Keys:
@@ -190,7 +193,11 @@ class App:
         return MailAccount(self.settings.mail, self.database, lambda: self.keys, self.runner, self.clock)
 
     def letter(self, session: Session, row: AlertRow, now: datetime) -> Letter:
-        """The mail that an owed alert stands for."""
+        """The mail that an owed alert stands for, with the head of the audit as it is now."""
+        composed = self._composed(session, row, now)
+        return replace(composed, audit_head=audit.head(session))
+
+    def _composed(self, session: Session, row: AlertRow, now: datetime) -> Letter:
         from monitor import digest
 
         if row.template == "digest":
@@ -223,6 +230,16 @@ class App:
             return station.settings
         token = self.keys.unseal(row.sealed)
         return station.settings if token is None else replace(station.settings, **{name: read_grant(token).token})
+
+    def key_audit(self) -> None:
+        """Key the audit chain where it is not yet, and remember beside the install key that it is."""
+        self.database.in_transaction(lambda session: audit.key_chain(session, self.clock()))
+        (self.settings.state_dir / AUDIT_KEYED).touch()
+
+    @property
+    def audit_is_keyed(self) -> bool:
+        """Whether this installation has keyed its chain: then one without a key is not ours."""
+        return (self.settings.state_dir / AUDIT_KEYED).exists()
 
     def close(self) -> None:
         """Let go of the database."""

@@ -107,11 +107,13 @@ def restore(settings: Settings, source: Path, *, clock: Clock = utc_now) -> str:
     made_at = _read_stamp(source)
     with sole_instance(settings.state_dir), contextlib.closing(App(settings, clock=clock)) as app:
         now = app.clock()
-        later = _later_losses(app)
+        later, before = _later_losses(app), _present_head(app)
         with _beside(app) as database:
             migrate.upgrade(database)
             _fill(database, source)
             counts = database.in_transaction(lambda s: _replay(app, s, later, now))
+        app.key_audit()  # a backup may be from before the chain was keyed, or from an installation with another key
+        app.database.in_transaction(lambda s: _note_restored(s, made_at, before, now))
         forgotten = forgetting.forget(app, now)
         app.database.in_transaction(search.purge)
         app.database.compact()
@@ -120,6 +122,20 @@ def restore(settings: Settings, source: Path, *, clock: Clock = utc_now) -> str:
         f"since then did not come back. {forgetting.say(forgotten)} "
         "What was heard since the backup is heard again as far as the platforms still show it."
     )
+
+
+def _present_head(app: App) -> str:
+    """The head of the audit that the restore replaces, where the present database can be read at all."""
+    try:
+        with app.database.read() as session:
+            return audit.head(session)
+    except (DBAPIError, sqlite3.Error):
+        return ""
+
+
+def _note_restored(session: Session, made_at: datetime, before: str, now: datetime) -> None:
+    words = f"Made {made_at:%Y-%m-%d %H:%M} UTC. The audit's head before the restore was {before or 'not readable'}."
+    audit.record(session, actor="operator", action="backup restored", now=now, words=words)
 
 
 def _plain_engine(path: Path) -> Any:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from monitor.app import App
     from monitor.settings import Settings
 
@@ -446,6 +448,7 @@ def subject_find(who: str, config: Path) -> None:
 
     with opened(config) as app:
         lines = subjects.find(app, who)
+        _note_look(app, "person looked up", who)
         for line in lines:
             click.echo(line)
         sys.exit(OK if len(lines) > 1 else NO)
@@ -462,6 +465,16 @@ def subject_export(who: str, out: Path, config: Path) -> None:
 
     with opened(config) as app:
         click.echo(subjects.export(app, who, out))
+        _note_look(app, "person exported", who)
+
+
+def _note_look(app: App, action: str, who: str) -> None:
+    from monitor import subjects
+
+    def work(session: Session) -> None:
+        subjects.note_look(session, app.keys, action, who, actor="command line", now=app.clock())
+
+    app.database.in_transaction(work)
 
 
 @subject.command("erase")
@@ -546,12 +559,13 @@ def audit() -> None:
 def audit_verify(head: str, config: Path) -> None:
     """Check that nothing in the audit was changed. Exit 1 when something was."""
     from monitor import audit as chain
+    from monitor.audit_check import check
 
     if head and not chain.is_head(head):
         raise Stop(chain.HEAD_FORM, WRONG)
     with opened(config) as app:
         with app.database.read() as session:
-            faults = chain.verify(session, witnessed=head)
+            faults = check(session, witnessed=head, keyed=app.audit_is_keyed)
             newest = chain.head(session)
         for fault in faults:
             click.echo(fault)

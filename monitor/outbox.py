@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from alerts.model import MailKind, Recipient, Severity
 from monitor import audit, visibility
+from monitor.audit_check import LOG
 from monitor.escalation import ChainPolicy, Step, chain_step
 from monitor.keys import Keys
 from monitor.model import Incident, IncidentState
@@ -288,7 +289,7 @@ ROLE_WORDS = {
 def note(session: Session, incident_id: str, now: datetime, who: str, what: str) -> None:
     """Write into an incident's decision log. Our own words only."""
     session.add(LogRow(incident_id=incident_id, at=now, who=who, what=what))
-    audit.record(session, actor=who, action="incident log", now=now, about=incident_id, words=what)
+    audit.record(session, actor=who, action=LOG, now=now, about=incident_id, words=what)
 
 
 def supersede(session: Session, incident_id: str, now: datetime, *, role: str = "") -> int:

@@ -31,6 +31,7 @@ def run(settings: Settings, *, on_ready: Callable[[App, Daemon], None] | None = 
         if not migrate.is_current(app.database):
             app.runner.run(MIGRATION, migrate.upgrade_at, settings.store.url)
             log.info("the database was brought up to date")
+        app.key_audit()
         daemon = Daemon(app)
         add_housekeeping(app, daemon)
         with _pages(app):

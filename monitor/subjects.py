@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sqlalchemy.orm import Session
 from monitor import audit, journal
 from monitor.actions import NotAllowed
 from monitor.app import App
+from monitor.keys import Keys
 from monitor.store import search
 from monitor.store.tables import (
     AlertRow,
@@ -226,9 +228,8 @@ def erase(app: App, who: str) -> str:
         for platform, key in dict.fromkeys(keys):
             if session.get(ErasureRow, key) is None:
                 session.add(ErasureRow(key=key, platform=platform, at=now, why="asked for"))
-        _wipe(session, found, who)
-        about = app.keys.digest("subject", who.strip().lstrip("@").casefold())[:40]
-        audit.record(session, actor="operator", action="person erased", now=now, about=about)
+        _wipe(session, found, who, now)
+        note_look(session, app.keys, "person erased", who, actor="operator", now=now)
         # before the commit: a crash in between must not let a restored backup bring them back
         journal.append(app.settings.state_dir, [key for _, key in keys], now)
         return len(found.own) + len(found.naming), needles
@@ -258,7 +259,13 @@ def _person_keys(app: App, who: str, own: Iterable[MentionRow]) -> list[tuple[st
     return [(platform, app.keys.digest("erased", platform, name)) for platform, name in sorted(pairs)]
 
 
-def _wipe(session: Session, found: Found, who: str) -> None:
+def note_look(session: Session, keys: Keys, action: str, who: str, *, actor: str, now: datetime) -> None:
+    """That somebody was looked up, exported or erased, in the audit: under a keyed hash, so that it names nobody."""
+    about = keys.digest("subject", who.strip().lstrip("@").casefold())[:40]
+    audit.record(session, actor=actor, action=action, now=now, about=about)
+
+
+def _wipe(session: Session, found: Found, who: str, now: datetime) -> None:
     for row in found.own:
         search.forget(session, row.id)
         session.execute(
@@ -281,7 +288,7 @@ def _wipe(session: Session, found: Found, who: str) -> None:
         log.what = pattern.sub("[erased]", log.what)
     for row, column in found.notes:
         setattr(row, column, pattern.sub("[erased]", getattr(row, column)))
-    audit.erase_naming(session, bare)
+    audit.erase_naming(session, bare, actor="operator", now=now)
     told: list[TakeoverRow | AlertRow] = [*session.scalars(select(TakeoverRow)), *session.scalars(select(AlertRow))]
     for turn in told:
         named = {k: v for k, v in turn.facts.items() if k in _PROSE and isinstance(v, str) and pattern.search(v)}

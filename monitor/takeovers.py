@@ -15,6 +15,7 @@ from alerts.model import MailKind, Recipient, Severity
 from alerts.takeover import State, Takeover, Verb
 from connectors.model import Kind, Mention
 from monitor import audit
+from monitor.audit_check import LEDGER, proof_of_turn
 from monitor.model import Category, Incident, IncidentState
 from monitor.outbox import Desk, note
 from monitor.store.tables import AlertRow, IncidentAccountRow, IncidentRow, MentionRow, TakeoverRow
@@ -419,11 +420,18 @@ def _record(session: Session, verb: Verb, after: Takeover | None, now: datetime,
     if after is None:
         return False
     who = by or after.by
-    session.add(
-        TakeoverRow(at=now, verb=verb.value, state=after.state.value, by=who, reason=after.reason, facts=_facts(after))
+    row = TakeoverRow(
+        at=now, verb=verb.value, state=after.state.value, by=who, reason=after.reason, facts=_facts(after)
     )
+    session.add(row)
     audit.record(
-        session, actor=who, action=f"takeover: {verb.value}", now=now, about=after.incident, words=after.reason
+        session,
+        actor=who,
+        action=f"{LEDGER}{verb.value}",
+        now=now,
+        about=after.incident,
+        words=after.reason,
+        proof=proof_of_turn(row),
     )
     return True
 

@@ -485,6 +485,8 @@ class AuditRow(Base):
     words: Mapped[str | None]
     salt: Mapped[str] = mapped_column(String(32))
     content: Mapped[str] = mapped_column(String(64))
+    proof: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    """A hash of what the row stands for: a line of the takeover ledger."""
     chain: Mapped[str] = mapped_column(String(64))
 
 
@@ -638,3 +640,5 @@ class AuditHeadRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     count: Mapped[int] = mapped_column(BigInteger)
     chain: Mapped[str] = mapped_column(String(64))
+    keyed: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether the rows are chained with the install key; ones from before that were not."""

@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from monitor import audit, backup, digest, subjects
 from monitor.actions import NotAllowed, own_words
+from monitor.audit_check import check
 from monitor.clock import say_ago, say_duration
 from monitor.forgetting import say as say_forgotten
 from monitor.hearing import coverage_lines
@@ -181,12 +182,10 @@ def _who() -> str:
 
 
 def _note(action: str, who: str) -> None:
-    """Into the audit goes a keyed hash of who it was about, so that the audit names nobody."""
     keys = house_of().app.keys
-    about = keys.digest("subject", who.strip().lstrip("@").casefold())[:40]
 
-    def work(session: Session, now: datetime, who: Visitor) -> None:
-        audit.record(session, actor=str(who.actor), action=action, now=now, about=about)
+    def work(session: Session, now: datetime, visitor: Visitor) -> None:
+        subjects.note_look(session, keys, action, who, actor=str(visitor.actor), now=now)
 
     change(work)
 
@@ -226,7 +225,8 @@ def look_at_audit() -> BaseResponse:
         rows = audit.newest(session, 101, number_of(before) if before else None)
         hidden = hidden_incidents(session, visitor())
         faulty = bool(mailed) and not audit.is_head(mailed)
-        problems = audit.verify(session, witnessed=mailed) if "check" in request.args and not faulty else None
+        asked = "check" in request.args and not faulty
+        problems = check(session, witnessed=mailed, keyed=house.app.audit_is_keyed) if asked else None
         head = audit.head(session)
         total = session.scalar(select(func.count()).select_from(AuditRow)) or 0
     return make_response(
