@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,17 @@ from alerts.model import Severity
 from connectors.model import Organisation
 from monitor.data import resource
 from monitor.model import Category
+from monitor.scoring.matching import AT_HIT, Item, Pattern, Situation, find
 from monitor.scoring.mend import load_words
 from monitor.scoring.sheet import APART, SHAPES, Lexicon, Sheet, lay_out
 from monitor.scoring.text import readable
 
 _GAPS = {"..": 3, "...": 8}
-_WORDS_SHOWN = 14
+_HIT = "<hit>"
 _LEVELS = {level.level: level for level in Severity}
 _RULE_KEYS = frozenset(
     {"id", "category", "severity", "clause", "reason", "patterns", "unless", "within", "firm", "reach", "own", "needs"}
-    | {"matches", "leaves", "lowers", "language"}
+    | {"unless_here", "doubt_here", "floor", "matches", "leaves", "lowers", "language"}
 )
 
 
@@ -51,6 +52,8 @@ class Rule:
     """One situation. ``lowers`` is above 0 for counter-evidence, which has no category and no severity.
 
     ``firm``: counter-evidence never lowers it (it joins a person of ours to a child, or a life is in danger).
+    ``floor``: what states a danger plainly is never below this, whatever else the post says; a firm rule's is its own
+    level, and watch where what stands at the hit leaves it in doubt.
     ``reach``: graver when it is carried far. ``own``: read in our own posts instead of other people's.
     ``needs``: what the post must be besides ("about_us": names us, even on our own channel).
     """
@@ -62,8 +65,11 @@ class Rule:
     severity: Severity = Severity.ROUTINE
     clause: str = ""
     unless: tuple[str, ...] = ()
+    unless_here: tuple[str, ...] = ()
+    doubt_here: tuple[str, ...] = ()
     within: str = "sentence"
     firm: bool = False
+    floor: Severity = Severity.ROUTINE
     reach: bool = False
     own: bool = False
     needs: str = ""
@@ -76,27 +82,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A rule that found its situation, and the words that it saw."""
+    """A rule that found its situation, and the words that it saw.
+
+    ``doubted``: what stands beside them leaves open whether they are meant.
+    """
 
     rule: Rule
     words: str
-
-
-_Item = tuple[int, int]
-"""A group, and how many words may stand between it and the item before."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Pattern:
-    parts: tuple[tuple[_Item, ...], ...]
-    needed: frozenset[int]
-
-
-@dataclass(slots=True)
-class _Compiled:
-    rule: Rule
-    patterns: list[_Pattern] = field(default_factory=list)
-    unless: list[_Pattern] = field(default_factory=list)
+    doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +115,7 @@ class RuleBook:
         self._shapes: dict[str, list[int]] = {shape: [] for shape in SHAPES}
         for name in (*self._groups, "handle"):
             self._number(f"<{name}>")
-        self._by_key: dict[int, list[tuple[_Compiled, _Pattern]]] = {}
+        self._by_key: dict[int, list[tuple[Rule, Situation, Pattern]]] = {}
         for rule in files.rules:
             self._compile(rule)
         self._lexicon.forgive()
@@ -140,15 +133,17 @@ class RuleBook:
         hits: dict[int, Hit] = {}
         seen = [*sheet.single, *(group for group in sheet.longer if group not in sheet.single)]
         for group in seen:
-            for compiled, pattern in self._by_key.get(group, ()):
-                rule = compiled.rule
-                if id(rule) in hits or rule.own is not own or (rule.needs == "about_us" and not about_us):
+            for rule, situation, pattern in self._by_key.get(group, ()):
+                known = hits.get(id(rule))
+                if known is not None and not known.doubted:
+                    continue
+                if rule.own is not own or (rule.needs == "about_us" and not about_us):
                     continue
                 if not all(map(sheet.has, pattern.needed)):
                     continue
-                words = _match(sheet, pattern, compiled)
-                if words is not None:
-                    hits[id(rule)] = Hit(rule, words)
+                found = find(sheet, pattern, situation)
+                if found is not None and (known is None or not found.doubted):
+                    hits[id(rule)] = Hit(rule, found.words, found.doubted)
         return [hits[id(rule)] for rule in self.rules if id(rule) in hits]
 
     def has(self, sheet: Sheet, group: str) -> bool:
@@ -156,26 +151,30 @@ class RuleBook:
         return sheet.has(self._numbers[f"<{group}>"])
 
     def _compile(self, rule: Rule) -> None:
-        compiled = _Compiled(rule)
-        compiled.patterns = [self._pattern(text) for text in rule.patterns]
-        compiled.unless = [self._pattern(text) for text in rule.unless]
-        for pattern in compiled.patterns:
+        situation = Situation(
+            [self._pattern(text) for text in rule.patterns],
+            [self._pattern(text) for text in rule.unless],
+            [self._pattern(text) for text in rule.unless_here],
+            [self._pattern(text) for text in rule.doubt_here],
+            anywhere=rule.within == "post",
+        )
+        for pattern in situation.patterns:
             key = min(pattern.needed, key=lambda group: self._sizes.get(group, 0))
-            self._by_key.setdefault(key, []).append((compiled, pattern))
+            self._by_key.setdefault(key, []).append((rule, situation, pattern))
 
-    def _pattern(self, text: str) -> _Pattern:
+    def _pattern(self, text: str) -> Pattern:
         parts = []
         for part in text.split(" + "):
-            items: list[_Item] = []
+            items: list[Item] = []
             gap = 0
             for piece in part.split():
                 if piece in _GAPS:
                     gap = _GAPS[piece]
                     continue
-                items.append((self._number(piece), gap))
+                items.append((AT_HIT if piece == _HIT else self._number(piece), gap))
                 gap = 0
             parts.append(tuple(items))
-        return _Pattern(tuple(parts), frozenset(group for part in parts for group, _ in part))
+        return Pattern(tuple(parts), frozenset(group for part in parts for group, _ in part))
 
     def _number(self, piece: str) -> int:
         """The number of a group, making it (and its words) known at the first call."""
@@ -219,88 +218,6 @@ def split_words(entry: str) -> list[str]:
     return [word for word in re.split(r"[\s\-/]+", entry.strip()) if word]
 
 
-def _match(sheet: Sheet, pattern: _Pattern, compiled: _Compiled) -> str | None:
-    rule = compiled.rule
-    trails = []
-    for part in pattern.parts:
-        trail = _follow(sheet, part)
-        if not trail[-1]:
-            return None
-        trails.append(trail)
-    if len(trails) > 1 and _places(trails) < len(trails):
-        return None
-    if rule.within == "post":
-        if any(all(_follow(sheet, part)[-1] for part in unless.parts) for unless in compiled.unless):
-            return None
-        return _shown(sheet, pattern, trails, -1)
-    return _match_sentence(sheet, pattern, compiled, trails)
-
-
-def _match_sentence(sheet: Sheet, pattern: _Pattern, compiled: _Compiled, trails: list[list[int]]) -> str | None:
-    denied = [[_follow(sheet, part)[-1] for part in unless.parts] for unless in compiled.unless]
-    for first, last in sheet.sentences:
-        mask = ((1 << (last - first + 1)) - 1) << first
-        if not all(trail[-1] & mask for trail in trails):
-            continue
-        if any(all(ends & mask for ends in parts) for parts in denied):
-            continue
-        if len(trails) > 1 and _places(trails, mask) < len(trails):
-            continue
-        return _shown(sheet, pattern, trails, mask)
-    return None
-
-
-def _places(trails: list[list[int]], mask: int = -1) -> int:
-    """At how many different places the parts of a pattern end: one word is never two parts of a situation."""
-    union = 0
-    for trail in trails:
-        union |= trail[-1] & mask
-    return union.bit_count()
-
-
-def _follow(sheet: Sheet, part: Sequence[_Item]) -> list[int]:
-    """Where each step of a part can end: one number of bits for each item."""
-    ends = sheet.ends(part[0][0])
-    trail = [ends]
-    for group, gap in part[1:]:
-        if not ends:
-            break
-        reach = 0
-        for _ in range(gap + 1):
-            ends <<= 1
-            reach |= ends
-        ends = sheet.ends(group, reach)
-        trail.append(ends)
-    return trail if len(trail) == len(part) else [*trail, 0]
-
-
-def _shown(sheet: Sheet, pattern: _Pattern, trails: list[list[int]], mask: int) -> str:
-    pieces = []
-    for part, trail in zip(pattern.parts, trails, strict=True):
-        ends = trail[-1] & mask
-        last = (ends & -ends).bit_length() - 1
-        pieces.append(sheet.text(_begin(sheet, part, trail, last), last))
-    text = " … ".join(dict.fromkeys(pieces))
-    words = text.split()
-    return text if len(words) <= _WORDS_SHOWN else " ".join(words[:_WORDS_SHOWN]) + " …"
-
-
-def _begin(sheet: Sheet, part: Sequence[_Item], trail: list[int], last: int) -> int:
-    """The first place of the occurrence of ``part`` that ends at ``last``, found backwards."""
-    end = last
-    for n in range(len(part) - 1, -1, -1):
-        group, gap = part[n]
-        starts = sheet.begins(group, end)
-        if n == 0:
-            return min(starts, default=end)
-        for start in starts:
-            before = next((p for p in range(start - 1, start - 2 - gap, -1) if p >= 0 and trail[n - 1] >> p & 1), None)
-            if before is not None:
-                end = before
-                break
-    return end
-
-
 # ── reading the files ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -333,7 +250,8 @@ def _wrong_examples(book: RuleBook, rule: Rule) -> Iterable[Problem]:
     for wanted, texts in ((True, rule.matches), (False, rule.leaves)):
         for text in texts:
             sheet = book.sheet(readable(text))
-            found = any(hit.rule is rule for hit in book.hits(sheet, own=rule.own, about_us=True))
+            hits = book.hits(sheet, own=rule.own, about_us=True)
+            found = any(hit.rule is rule and not hit.doubted for hit in hits)
             if found is not wanted:
                 verb = "does not match, but should" if wanted else "matches, but should not"
                 yield Problem(rule.file, rule.line, f"the rule {rule.id!r} {verb}: {text!r}")
@@ -444,8 +362,11 @@ def _rule(entry: Mapping[str, Any], groups: Mapping[str, Any], kind: str, file: 
         severity=Severity.ROUTINE if kind == "calm" else _severity(entry, name),
         clause=str(entry.get("clause", "")),
         unless=_texts(entry, "unless"),
+        unless_here=_texts(entry, "unless_here"),
+        doubt_here=_texts(entry, "doubt_here"),
         within=str(entry.get("within", "sentence")),
         firm=bool(entry.get("firm", False)),
+        floor=_severity(entry, name, "floor") if "floor" in entry else Severity.ROUTINE,
         reach=bool(entry.get("reach", False)),
         own=bool(entry.get("own", False)),
         needs=str(entry.get("needs", "")),
@@ -461,8 +382,15 @@ def _rule(entry: Mapping[str, Any], groups: Mapping[str, Any], kind: str, file: 
         raise ValueError(f'the rule {name!r}: needs is "about_us" or absent')
     if not rule.matches or (kind == "rule" and not rule.leaves):
         raise ValueError(f"the rule {name!r} needs examples: matches, and leaves (what it must leave alone)")
+    if rule.unless and (rule.firm or rule.floor):
+        raise ValueError(
+            f"the rule {name!r} is firm or has a floor: only what stands at the hit silences it, so no unless, "
+            "but unless_here or doubt_here"
+        )
     for pattern in (*rule.patterns, *rule.unless):
         _check_pattern(pattern, groups, name)
+    for pattern in (*rule.unless_here, *rule.doubt_here):
+        _check_pattern(pattern, {**groups, "hit": ()}, name)
     return rule
 
 
@@ -485,11 +413,11 @@ def _categories(entry: Mapping[str, Any], name: str) -> tuple[Category, ...]:
     return found
 
 
-def _severity(entry: Mapping[str, Any], name: str) -> Severity:
+def _severity(entry: Mapping[str, Any], name: str, key: str = "severity") -> Severity:
     try:
-        return _LEVELS[str(entry.get("severity"))]
+        return _LEVELS[str(entry.get(key))]
     except KeyError:
-        raise ValueError(f"the rule {name!r}: severity is one of {', '.join(_LEVELS)}") from None
+        raise ValueError(f"the rule {name!r}: {key} is one of {', '.join(_LEVELS)}") from None
 
 
 def _check_pattern(pattern: str, groups: Mapping[str, Any], name: str) -> None:
@@ -500,6 +428,8 @@ def _check_pattern(pattern: str, groups: Mapping[str, Any], name: str) -> None:
         for piece in pieces:
             if piece in _GAPS:
                 continue
+            if _HIT in piece and piece != _HIT:
+                raise ValueError(f"the rule {name!r}: {_HIT} stands alone, not in a choice: {pattern!r}")
             for choice in piece.split("|"):
                 _check_choice(choice, groups, name, pattern)
 

@@ -190,10 +190,9 @@ class Scorer:
             if rule.lowers:
                 signals.append((Severity.ROUTINE, _signal(hit, -float(rule.lowers))))
                 continue
-            level = self._level(hit, far, 0 if rule.firm else lowered)
+            level = self._level(hit, far, lowered)
             signals.append((level, _signal(hit, float(level))))
-            if rule.firm:
-                firm = max(firm, level)
+            firm = max(firm, _floor(hit, level))
             if level > severity:
                 severity = level
                 categories = set() if severity - level > 1 else categories
@@ -227,7 +226,9 @@ class Scorer:
         level = hit.rule.severity
         if hit.rule.reach and far >= level:
             level = Severity(min(level + 1, Severity.CRISIS))
-        return Severity(max(level - lowered, Severity.ROUTINE))
+        if hit.doubted:
+            return min(level, Severity.WATCH)
+        return level if hit.rule.firm else Severity(max(level - lowered, hit.rule.floor))
 
     def _far(self, mention: Mention) -> int:
         if self._lines.raise_alert.reached_by(mention):
@@ -304,6 +305,11 @@ def build_scorer(
         ceo_names=ceo_names,
         learnt=feedback,
     )
+
+
+def _floor(hit: Hit, level: Severity) -> Severity:
+    """The level below which nothing lowers a post with this hit."""
+    return level if hit.rule.firm else min(level, hit.rule.floor)
 
 
 def _signal(hit: Hit, weight: float) -> Signal:

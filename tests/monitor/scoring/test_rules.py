@@ -50,6 +50,8 @@ def test_no_shipped_rule_is_faulty_and_every_example_is_judged_rightly():
         ("patern = 1", "'patern'"),
         ('within = "page"', "within is"),
         ('needs = "luck"', "needs is"),
+        ('floor = "low"', "floor is"),
+        ('unless_here = ["<hit>|x"]', "stands alone"),
     ],
 )
 def test_a_faulty_rule_is_refused_with_its_file_line_and_reason(tmp_path: Path, extra: str, reason: str):
@@ -136,6 +138,44 @@ def test_unless_holds_for_the_sentence_or_for_the_post(tmp_path: Path):
     text = "A tutor came. In the film it rains."
     assert finds(folder(tmp_path, "<staff>", "x", unless='"the film"'), text)
     assert not finds(folder(tmp_path, "<staff>", "x", unless='"the film"', extra='within = "post"'), text)
+
+
+@pytest.mark.parametrize("key", ["firm = true", 'floor = "watch"'])
+def test_nothing_elsewhere_in_the_post_may_silence_a_rule_that_is_firm_or_has_a_floor(tmp_path: Path, key: str):
+    problem = check_rules(folder(tmp_path, "<staff>", "a tutor", unless='"the film"', extra=key))[0]
+    assert "unless_here" in problem.reason
+
+
+@pytest.mark.parametrize(
+    ("here", "text", "found"),
+    [
+        ("hit it off", "The tutor hit it off with my son", False),
+        ("hit it off", "The tutor hit my son. They never hit it off", True),
+        ("hit it off", "They hit it off, then the tutor hit my son", True),
+        ("<hit> at football", "The tutor hit my son at football", False),
+        ("<hit> at football", "At football the tutor hit my son", True),
+        ("<hit> at football", "The tutor hit my son. At football I heard it", True),
+        ("film about .. <hit>", "A film about how a tutor hit my son", False),
+        ("film about .. <hit>", "A tutor hit my son, I saw your film about it", True),
+        ("on stage + <hit>", "On stage, I think, the tutor hit my son", False),
+        ("on stage + <hit>", "On stage. The tutor hit my son", True),
+    ],
+)
+def test_only_what_stands_at_the_hit_silences(tmp_path: Path, here: str, text: str, found: bool):
+    where = folder(tmp_path, "<staff> ... hit ... <child>", "x", extra=f'unless_here = ["{here}"]\nfirm = true')
+    assert finds(where, text) is found
+
+
+def test_one_clear_statement_beside_a_figure_of_speech_is_found(tmp_path: Path):
+    where = folder(tmp_path, "<staff> ... hit ... <child>", "x", extra='unless_here = ["hit it off"]\nfirm = true')
+    assert finds(where, "One tutor hit it off with my daughter, another tutor hit my son")
+
+
+def test_a_hit_in_doubt_is_watched_and_no_more(tmp_path: Path):
+    where = folder(tmp_path, "<staff> ... hit ... <child>", "x", extra='doubt_here = ["film ... <hit>"]\nfirm = true')
+    book = RuleBook(load_rules(where), Organisation(name="Tessellate UK"))
+    hits = book.hits(book.sheet("In your film the tutor hit my son"), own=False, about_us=True)
+    assert [hit.doubted for hit in hits] == [True]
 
 
 def test_rules_for_own_posts_are_read_in_own_posts_only(tmp_path: Path):

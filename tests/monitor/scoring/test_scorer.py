@@ -272,6 +272,35 @@ def test_a_calm_reader_lowers_an_alert_but_never_what_a_firm_rule_claims():
     assert combine(firm, CALM, Lines()).severity is Severity.CRISIS
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "i want to die. the song helps a bit",
+        "i feel suicidal and i cant come to the workshop",
+        "i want to die. half term is the worst",
+        "i took 30 paracetamol an hour ago am i going to be ok",
+        "thanks for the film. my stepdad hits me when mum is at work",
+        "brilliant workshop!! I am going to stab your driver tomorrow",
+    ],
+)
+def test_a_plain_danger_is_a_crisis_whatever_else_the_post_says_and_whatever_the_reader_makes_of_it(text: str):
+    found = by_rules().read_rules(a_mention(text))
+    assert combine(found, CALM, Lines()).severity is Severity.CRISIS
+
+
+@pytest.mark.parametrize(
+    "text", ["this exam is going to make me kms", "i want to die of laughing", "In your play the tutor hit my son"]
+)
+def test_a_figure_of_speech_and_a_story_do_not_alert(text: str):
+    assert by_rules().read_rules(a_mention(text)).severity <= Severity.WATCH
+
+
+def test_a_danger_in_doubt_is_watched_whatever_the_reader_makes_of_it():
+    found = by_rules().read_rules(a_mention("A film about a boy who wants to die, and a mate who stays"))
+    assert found.severity is Severity.WATCH
+    assert combine(found, CALM, Lines()).severity is Severity.WATCH
+
+
 def test_chatter_that_only_names_us_needs_more_belief():
     lines = Lines(alert=0.5, alert_apart=0.8)
     assert combine(RuleResult(near=True), WORRIED, lines).severity is Severity.ALERT
