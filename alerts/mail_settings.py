@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from email.headerregistry import Address
-from email.utils import parseaddr
 from typing import Literal
 from urllib.parse import urlsplit
+
+from alerts import addresses
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -38,16 +39,16 @@ class MailSettings:
     """Where tokens are asked for, instead of at Microsoft or Google themselves."""
 
     def __post_init__(self) -> None:
-        if not self.host or any(c.isspace() or not c.isprintable() for c in self.host):
+        if not _is_host(self.host):
             raise ValueError("host: the mail server's name, such as smtp.charity.example")
         if not 1 <= self.port <= 65535:
             raise ValueError("port: a number from 1 to 65535, usually 587")
         for key, value in (("from", self.sender), ("reply_to", self.reply_to)):
-            if (value or key == "from") and not _is_mailbox(value):
-                raise ValueError(f"{key}: an address such as earshot@charity.example")
-        if self.ehlo_name and (
-            not self.ehlo_name.isascii() or not self.ehlo_name.isprintable() or " " in self.ehlo_name
-        ):
+            if value or key == "from":
+                _check_mailbox(key, value)
+        if not addresses.on_the_wire(addresses.split_mailbox(self.reply_to)[1]).isascii():
+            raise ValueError("reply_to: an address with plain letters before the @, which every mail server can carry")
+        if self.ehlo_name and not _is_name(self.ehlo_name):
             raise ValueError("ehlo_name: this machine's name, such as earshot.charity.example")
         self._check_sign_in()
         if (self.username or self.sign_in != "password") and self.security == "none" and self.host not in LOOPBACK:
@@ -81,14 +82,19 @@ class MailSettings:
         return self.sign_in != "password"
 
     @property
+    def wire_host(self) -> str:
+        """The mail server's name as DNS and its certificate have it."""
+        return addresses.ascii_host(self.host)
+
+    @property
     def address(self) -> str:
         """The bare address that mails come from."""
-        return parseaddr(self.sender)[1]
+        return addresses.split_mailbox(self.sender)[1]
 
     @property
     def domain(self) -> str:
-        """The domain that mails come from, which Message-IDs end in."""
-        return self.address.rpartition("@")[2]
+        """The domain that mails come from, in ASCII, which Message-IDs end in."""
+        return addresses.on_the_wire(self.address).rpartition("@")[2]
 
 
 def _is_safe_place(url: str) -> bool:
@@ -101,12 +107,25 @@ def _is_safe_place(url: str) -> bool:
     return bool(host) and not parts.query and (parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK))
 
 
-def _is_mailbox(value: str) -> bool:
-    name, address = parseaddr(value)
-    if not value.isprintable() or address.count("@") != 1 or any(c.isspace() for c in address):
-        return False
+def _check_mailbox(key: str, value: str) -> None:
+    """Raise ``ValueError`` unless ``value`` is one address, or ``Name <address>``."""
+    if not value.isprintable():
+        raise ValueError(f"{key}: an address such as earshot@charity.example, on one line")
     try:
-        Address(display_name=name, addr_spec=address)
-    except (ValueError, IndexError):
+        addresses.checked(addresses.split_mailbox(value)[1])
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
+
+
+def _is_host(value: str) -> bool:
+    """A name or an address of a machine; one with letters of other scripts must have a form in ASCII."""
+    try:
+        host = addresses.ascii_host(value)
+    except ValueError:
         return False
-    return all(address.split("@"))
+    return re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", host) is not None
+
+
+def _is_name(value: str) -> bool:
+    """What EHLO may say: a name, or an address literal in brackets (RFC 5321, 4.1.3)."""
+    return _is_host(value) if value[0] != "[" else re.fullmatch(r"\[[A-Za-z0-9.:]{1,60}\]", value) is not None

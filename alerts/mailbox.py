@@ -75,6 +75,8 @@ class Kept:
     @property
     def message(self) -> EmailMessage:
         """The letter, parsed."""
+        if self.utf8:
+            return email.message_from_string(self.content.decode("utf-8", "replace"), policy=email.policy.default)
         return email.message_from_bytes(self.content, policy=email.policy.default)
 
     @property
@@ -217,11 +219,16 @@ def faults_of_form(content: bytes, *, utf8: bool = False) -> list[str]:
         found.append("a line of more than 998 bytes")
     if b"\x00" in content or not (utf8 or content.isascii()):
         found.append("a byte that is not 7-bit text")
-    message = email.message_from_bytes(content, policy=email.policy.default)
+    message = email.message_from_string(content.decode("utf-8", "replace"), policy=email.policy.default)
     for name in ("From", "To", "Subject", "Date", "Message-ID", "MIME-Version"):
         count = len(message.get_all(name, []))
         if count != 1:
             found.append(f"{count} headers {name}")
+    for name in ("From", "To", "Reply-To"):
+        mailboxes = message[name].addresses if message[name] else ()
+        if message[name] and len(mailboxes) != 1:
+            found.append(f"{len(mailboxes)} addresses in {name}")
+        found += [f"letters in {name} that want SMTPUTF8" for one in mailboxes if not (utf8 or one.addr_spec.isascii())]
     found += [f"a defect: {type(defect).__name__}" for part in message.walk() for defect in part.defects]
     return found
 

@@ -17,9 +17,10 @@ from contextlib import contextmanager, suppress
 from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
-from typing import Protocol
+from email.utils import format_datetime
+from typing import Any, Protocol
 
+from alerts import addresses
 from alerts.mail_settings import MailSettings
 from alerts.model import DeliveryFailed, Letter
 from alerts.sign_in import numbers as _code
@@ -34,6 +35,7 @@ MAX_MAIL = 100_000
 """Bytes of a mail apart from its picture; a longer one loses its HTML, then the end of its text."""
 
 _UNFOLDED = frozenset({"message-id", "in-reply-to", "references"})
+_MAILBOXES = frozenset({"from", "to", "reply-to"})
 
 
 class Mailer(Protocol):
@@ -54,7 +56,7 @@ def deliver(settings: MailSettings, letter: Letter, access_token: str = "") -> N
     with _session(settings, access_token) as smtp:
         _mail_from(smtp, settings, unusual=unusual)
         _rcpt_to(smtp, recipient)
-        _data(smtp, message.as_bytes(policy=_UTF8_POLICY if unusual else _POLICY))
+        _data(smtp, message.as_bytes(policy=_UTF8_POLICY if unusual or _is_unusual(settings.address) else _POLICY))
 
 
 def probe(settings: MailSettings, access_token: str = "") -> str:
@@ -89,7 +91,11 @@ def clean_header(value: str) -> str:
 class _Policy(policy.EmailPolicy):
     """SMTP line ends, 7-bit bodies, and Message-IDs on one line: folded ones are encoded and no longer match."""
 
-    def fold_binary(self, name: str, value: str) -> bytes:
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        if name.lower() in _MAILBOXES and hasattr(value, "addresses"):
+            (one,) = value.addresses
+            words = addresses.header(one.display_name, f"{one.username}@{one.domain}", utf8=self.utf8)
+            return f"{name}: {words}\r\n".encode("utf-8" if self.utf8 else "ascii", "replace")
         if name.lower() in _UNFOLDED:
             return f"{name}: {value}\r\n".encode("ascii", "replace")
         return super().fold_binary(name, value)
@@ -101,11 +107,11 @@ _UTF8_POLICY = _Policy(linesep="\r\n", cte_type="7bit", raise_on_defect=False, u
 
 def _compose(settings: MailSettings, letter: Letter, text: str, html: str) -> EmailMessage:
     message = EmailMessage(policy=_POLICY)
-    name, address = parseaddr(settings.sender)
+    name, address = addresses.split_mailbox(settings.sender)
     message["From"] = _mailbox(name or "Earshot", address)
     message["To"] = _mailbox(letter.recipient_name, letter.recipient_address)
     if settings.reply_to:
-        message["Reply-To"] = _mailbox(*parseaddr(settings.reply_to))
+        message["Reply-To"] = _mailbox(*addresses.split_mailbox(settings.reply_to))
     message["Subject"] = clean_header(letter.subject)[:200].rstrip()
     message["Date"] = format_datetime(letter.sent_at)
     message["Message-ID"] = clean_header(letter.message_id)
@@ -129,8 +135,8 @@ def _compose(settings: MailSettings, letter: Letter, text: str, html: str) -> Em
 
 
 def _mailbox(name: str, address: str) -> Address:
-    local, _, domain = clean_header(address).rpartition("@")
-    return Address(display_name=clean_header(name)[:100], username=local, domain=domain)
+    local, _, domain = addresses.on_the_wire(clean_header(address)).rpartition("@")
+    return Address(display_name=clean_header(name)[:100].strip(), username=local, domain=domain)
 
 
 def _clean_body(text: str) -> str:
@@ -151,13 +157,15 @@ def _size_without_picture(message: EmailMessage) -> bytes:
 
 def _on_the_wire(address: str) -> tuple[str, bool]:
     """The address for RCPT: the domain in ASCII, and whether what is left needs SMTPUTF8."""
-    local, _, domain = address.rpartition("@")
-    with suppress(UnicodeError):
-        domain = domain.encode("idna").decode("ascii")
-    wire = f"{local}@{domain}"
+    wire = addresses.on_the_wire(address)
     if any(c in wire for c in "<>") or any(c.isspace() or not c.isprintable() for c in wire):
         raise DeliveryFailed("The recipient's address is not an address.", permanent=True)
-    return wire, not wire.isascii()
+    return wire, _is_unusual(wire)
+
+
+def _is_unusual(address: str) -> bool:
+    """Whether an address needs SMTPUTF8, also with its domain in ASCII."""
+    return not addresses.on_the_wire(address).isascii()
 
 
 # ── the conversation ────────────────────────────────────────────────────────────────────────────
@@ -186,14 +194,18 @@ def _session(settings: MailSettings, access_token: str) -> Iterator[smtplib.SMTP
 def _connect(settings: MailSettings) -> smtplib.SMTP:
     if settings.security == "tls":
         return smtplib.SMTP_SSL(
-            settings.host, settings.port, local_hostname="localhost", timeout=VERB_TIMEOUT, context=_context(settings)
+            settings.wire_host,
+            settings.port,
+            local_hostname="localhost",
+            timeout=VERB_TIMEOUT,
+            context=_context(settings),
         )
-    return smtplib.SMTP(settings.host, settings.port, local_hostname="localhost", timeout=VERB_TIMEOUT)
+    return smtplib.SMTP(settings.wire_host, settings.port, local_hostname="localhost", timeout=VERB_TIMEOUT)
 
 
 def _secure(smtp: smtplib.SMTP, settings: MailSettings) -> None:
     assert smtp.sock is not None
-    smtp.local_hostname = settings.ehlo_name or _literal(smtp.sock.getsockname()[0])
+    smtp.local_hostname = addresses.ascii_host(settings.ehlo_name) or _literal(smtp.sock.getsockname()[0])
     smtp.ehlo_or_helo_if_needed()
     if settings.security == "starttls":
         try:

@@ -155,12 +155,15 @@ def run(config: Path) -> None:
 @main.command()
 @with_config
 @click.option("--offline", is_flag=True, help="Check settings, database and rules only; ask no platform and no mail.")
-def doctor(config: Path, offline: bool) -> None:
+@click.option("--mail", is_flag=True, help="Send everybody in the settings a test mail, and say who got it.")
+def doctor(config: Path, offline: bool, mail: bool) -> None:
     """Check settings, database, mail and every platform, and say what to do about each fault."""
     from monitor import doctor as examination
 
+    if offline and mail:
+        raise Stop("--offline asks nobody, so it sends no test mail: leave one of the two out.", WRONG)
     with opened(config, create=True) as app:
-        sys.exit(examination.run(app, click.echo, offline=offline))
+        sys.exit(examination.run(app, click.echo, offline=offline, mail=mail))
 
 
 @main.command()
@@ -667,7 +670,8 @@ def config_example() -> None:
 @config_group.command("check")
 @with_config
 def config_check(config: Path) -> None:
-    """Check the settings and the rules without asking anybody. Exit 2 when something is wrong."""
+    """Check the settings and the rules without asking anybody. Exit 2 when something is wrong; a warning is none."""
+    from monitor import mailboxes
     from monitor.app import rules_folder
     from monitor.cards import CardsError, load_cards
     from monitor.scoring import check_rules
@@ -682,6 +686,8 @@ def config_check(config: Path) -> None:
         click.echo(str(problem), err=True)
     if problems:
         raise Stop(f"{len(problems)} faults in the rules.", WRONG)
+    for doubt in mailboxes.look(settings):
+        click.echo(f"Warning: {doubt.what} {doubt.do}", err=True)
     click.echo(f"{config} and the rules are in order: {', '.join(settings.connectors) or 'no platform'} in use.")
 
 

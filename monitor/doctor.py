@@ -15,7 +15,7 @@ from alerts import phone
 from alerts.model import DeliveryFailed
 from connectors.errors import ConnectorError, Unreachable
 from connectors.model import Allowance, Finding, Level
-from monitor import backup, digest, forgetting, hearing, ledger
+from monitor import backup, digest, forgetting, hearing, ledger, mailboxes, trial_mails
 from monitor.app import App, rules_folder
 from monitor.clock import say_duration, say_moment
 from monitor.poll import Station, examine
@@ -38,10 +38,13 @@ class Looked:
     unreachable: bool = False
 
 
-def run(app: App, say: Callable[[str], None], *, offline: bool = False) -> int:
-    """Print every finding. 0 all well, 1 a fault was found, 4 a platform, mail or the database was out of reach."""
+def run(app: App, say: Callable[[str], None], *, offline: bool = False, mail: bool = False) -> int:
+    """Print every finding; ``mail`` sends everybody a test mail too.
+
+    0 all well, 1 a fault was found, 4 a platform, mail or the database was out of reach.
+    """
     worst, away = 0, False
-    for looked in look(app, offline=offline):
+    for looked in look(app, offline=offline, mail=mail):
         say(looked.place)
         for finding in looked.findings:
             say(f"  {MARKS[finding.level]}  {finding.what}")
@@ -54,7 +57,7 @@ def run(app: App, say: Callable[[str], None], *, offline: bool = False) -> int:
     return 4 if away else worst
 
 
-def look(app: App, *, offline: bool) -> Iterator[Looked]:
+def look(app: App, *, offline: bool, mail: bool = False) -> Iterator[Looked]:
     """Every place in turn, so that the first words appear at once."""
     now = app.clock()
     yield Looked("Settings", tuple(_settings(app, now)))
@@ -62,7 +65,10 @@ def look(app: App, *, offline: bool) -> Iterator[Looked]:
     yield Looked("Judgement", tuple(_judgement(app)))
     if offline:
         return
-    yield _mail(app)
+    looked = _mail(app)
+    yield looked
+    if mail and not looked.unreachable:
+        yield Looked("Test mails", tuple(trial_mails.send(app)))
     for station in app.stations.values():
         yield _platform(app, station, now)
 
@@ -82,6 +88,7 @@ def _settings(app: App, now: datetime) -> Iterator[Finding]:
             "There is no Chair: nobody is told when the CEO does not answer, is away, or is who it is about.",
             "Add [people.chair].",
         )
+    yield from mailboxes.look(settings)
     for note in digest.setup_notes(app, now):
         yield Finding(Level.BAD if "[privacy]" in note else Level.NOTE, note)
     for role, person in app.people.items():

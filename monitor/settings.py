@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import quote, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from alerts import addresses
 from alerts.mail_settings import MailSettings
 from alerts.model import Recipient
 from connectors import registry
@@ -42,8 +43,10 @@ class Person:
     platforms: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.email.count("@") != 1 or any(c.isspace() or not c.isprintable() for c in self.email):
-            raise ValueError("email: an address such as name@charity.example")
+        try:
+            object.__setattr__(self, "email", addresses.checked(self.email))
+        except ValueError as error:
+            raise ValueError(f"email: {error}") from None
 
     def recipient(self, role: str, *, away: bool | None = None) -> Recipient:
         """This person as the alerts know one."""
@@ -107,7 +110,8 @@ def _is_root(url: str) -> bool:
     """Whether an address names a host alone: the pages and their forms stand at its root."""
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host = addresses.ascii_host(parts.hostname or "")
+        _ = parts.port  # raises for one that is none
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(host) and parts.path in {"", "/"} and not parts.query
@@ -235,8 +239,14 @@ class Settings:
 
     @property
     def public_url(self) -> str:
-        """The address that links in mails begin with, without a slash at its end; empty when there is none."""
-        return self.web.public_url.rstrip("/")
+        """The address that links in mails begin with, its host in ASCII, without a slash at its end; empty when there
+        is none."""
+        url = self.web.public_url.rstrip("/")
+        if url.isascii():
+            return url
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://{addresses.ascii_host(parts.hostname or '')}{port}"
 
 
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Settings:

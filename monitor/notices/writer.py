@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parseaddr
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
+from alerts.addresses import on_the_wire, split_mailbox
 from alerts.model import (
     CoverageLine,
     Link,
@@ -51,7 +51,7 @@ class House:
     @property
     def domain(self) -> str:
         """What Message-IDs end in."""
-        return parseaddr(self.sender)[1].rpartition("@")[2] or "earshot.invalid"
+        return on_the_wire(split_mailbox(self.sender)[1]).rpartition("@")[2] or "earshot.invalid"
 
     def message_id(self, alert_id: str) -> str:
         """The Message-ID of an alert, the same on every try."""

@@ -84,7 +84,7 @@ def number_of(text: str) -> int:
 def keep(flask: Flask, app: App) -> None:
     """Give the pages their house."""
     web = app.settings.web
-    public = urlsplit(web.public_url).hostname if web.public_url else None
+    public = urlsplit(app.settings.public_url).hostname
     bound = web.bind.rpartition(":")[0].strip("[]")
     names = {"localhost", "127.0.0.1", "::1", *([public] if public else [])}
     if bound not in {"0.0.0.0", "::", ""}:  # noqa: S104

@@ -161,6 +161,65 @@ def test_the_doctor_finds_faults_says_what_to_do_and_ends_with_1(installation: I
     assert "Faults were found." in result.output
 
 
+def test_a_test_mail_and_asking_nobody_do_not_go_together(installation: Installation) -> None:
+    result = installation.run("doctor", "--offline", "--mail")
+
+    assert result.exit_code == WRONG
+    assert "leave one of the two out" in result.output
+
+
+def test_one_mailbox_for_ceo_and_chair_is_warned_of_and_makes_the_doctor_red(installation: Installation) -> None:
+    installation.write(
+        connectors__x=X, people__chair={"name": "Imogen Vale", "email": "Rowan+chair@TessellateUK.example"}
+    )
+
+    checked = installation.run("config", "check")
+    examined = installation.run("doctor", "--offline")
+
+    assert checked.exit_code == OK
+    assert "Warning: The CEO and the Chair have one mailbox" in checked.output
+    assert examined.exit_code == NO
+    assert "FAULT  The CEO and the Chair have one mailbox" in examined.output
+
+
+def test_the_example_s_own_addresses_are_a_fault_where_mail_goes_out_into_the_world(installation: Installation) -> None:
+    mail = {"host": "smtp.charity.org.uk", "from": "Earshot <earshot@charity.org.uk>"}
+    installation.write(connectors__x=X, mail=mail)
+
+    checked = installation.run("config", "check")
+    examined = installation.run("doctor", "--offline")
+
+    said = "Addresses of the example settings reach nobody: [people.ceo], [people.chair], [people.operator]."
+    assert checked.exit_code == OK
+    assert f"Warning: {said}" in checked.output
+    assert examined.exit_code == NO
+    assert f"FAULT  {said}" in examined.output
+
+
+def test_domains_that_nobody_can_own_are_allowed_with_a_warning(installation: Installation) -> None:
+    people = {role: {"name": "Rowan", "email": f"{role}@charity.test"} for role in ("ceo", "chair", "operator")}
+    installation.write(connectors__x=X, **{f"people__{role}": person for role, person in people.items()})
+
+    checked = installation.run("config", "check")
+    examined = installation.run("doctor", "--offline")
+
+    said = "Addresses that reach nobody outside your own network: [people.ceo], [people.chair], [people.operator], [mail] from."
+    assert f"Warning: {said}" in checked.output
+    assert examined.exit_code == OK
+    assert f"note   {said}" in examined.output
+
+
+@pytest.mark.parametrize("email", ["rowan@x.example,", "rowan@", "<r@x>", "mailto:rowan@x.example", "rowan@x"])
+def test_what_is_no_address_is_refused_with_its_place(installation: Installation, email: str) -> None:
+    for place in ("ceo", "chair", "operator"):
+        installation.write(**{f"people__{place}": {"name": "Rowan Ashdown", "email": email}})
+
+        result = installation.run("config", "check")
+
+        assert result.exit_code == WRONG
+        assert f"people.{place}: expected email: an address such as name@charity.example" in result.output
+
+
 def test_polling_or_connecting_a_platform_that_is_not_in_the_settings_ends_with_2(installation: Installation) -> None:
     for command in ("poll", "connect"):
         result = installation.run(command, "x", stdin="")

@@ -102,6 +102,37 @@ def test_the_doctor_says_when_no_mail_can_leave(town: Town) -> None:
     assert "No mail can leave" in result.output
 
 
+def test_the_doctor_mails_everybody_and_says_who_got_it(town: Town) -> None:
+    town.mailbox.refuse("chair@tessellateuk.example")
+
+    result = town.installation.run("doctor", "--mail")
+
+    assert result.exit_code == NO
+    assert "Rowan Ashdown <rowan@tessellateuk.example>: the mail server took a test mail." in result.output
+    assert "Kit Marlow <it@tessellateuk.example>: the mail server took a test mail." in result.output
+    assert "Imogen Vale <chair@tessellateuk.example> gets no mail: The mail server refused" in result.output
+    assert "[people.chair]" in result.output
+    kinds = {letter.recipients[0]: letter.message["X-Earshot-Kind"] for letter in town.mailbox.letters}
+    assert kinds == {"rowan@tessellateuk.example": "test", "it@tessellateuk.example": "test"}
+    assert town.mailbox.violations == []
+
+
+def test_the_doctor_mails_nobody_unless_told_to(town: Town) -> None:
+    town.installation.run("doctor")
+
+    assert town.mailbox.letters == ()
+
+
+def test_a_person_in_two_places_gets_one_test_mail(town: Town) -> None:
+    with town.installation.config.open("a") as file:
+        file.write('\n[[people.staff]]\nname = "Kit Marlow"\nemail = "IT@tessellateuk.example"\n')
+
+    result = town.installation.run("doctor", "--mail")
+
+    assert result.exit_code == OK, result.output
+    assert len(town.mailbox.to("it@tessellateuk.example")) == 1
+
+
 def test_one_poll_by_hand_hears_and_leaves_the_other_platform_alone(town: Town) -> None:
     town.world.say(
         "x", Kind.MENTION, "Is @TessellateUK open on Sunday?", author=Author(name="Sam", handle="sam", id="7")

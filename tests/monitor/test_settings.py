@@ -64,6 +64,8 @@ def test_little_is_needed() -> None:
         ("organisation/timezone", "Mars/Olympus", "organisation.timezone: 'Mars/Olympus' is no time zone"),
         ("organisation/timezone", "../../etc/passwd", "organisation.timezone"),
         ("people/ceo/email", "nobody", "people.ceo: expected email: an address such as"),
+        ("people/ceo/email", "rowan@x.example,", "people.ceo: expected email: an address such as"),
+        ("people/staff", [{"name": "N", "email": "n@"}], "people.staff[0]: expected email: an address such as"),
         ("people/ceo/away", "yes", "people.ceo.away: expected true or false, found 'yes'"),
         ("people/poster", {"name": "Ade"}, "people.poster: expected a list, found a table"),
         ("people/poster", [{"name": "Ade"}], "people.poster[0].email is missing"),
@@ -72,6 +74,8 @@ def test_little_is_needed() -> None:
         ("web/public_url", "earshot.example", "web: expected public_url"),
         ("web/public_url", "https://", "web: expected public_url"),
         ("web/public_url", "https://a.example/earshot", "public_url: an address without a path"),
+        ("web/public_url", "https://a\u2024\ud800.example", "web: expected public_url"),
+        ("web/public_url", "https://a.example:99999", "web: expected public_url"),
         ("web/trusted_proxies", -1, "web: expected trusted_proxies"),
         ("alerts/crisis", {"again": "0m"}, "alerts.crisis: expected again"),
         ("takeover/poll_every", "0s", "takeover: expected poll_every"),
@@ -192,3 +196,9 @@ def test_a_file_that_is_not_toml_is_said_to_be_none(content: bytes, tmp_path: Pa
 def test_a_file_that_is_not_there_says_how_to_begin(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="earshot config example"):
         load(tmp_path / "none.toml", {})
+
+
+def test_links_lead_to_the_name_that_dns_has() -> None:
+    settings = _read(_changed("web", {"public_url": "https://earshot.wärme.example:8443/"}))
+
+    assert settings.public_url == "https://earshot.xn--wrme-loa.example:8443"
