@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, create_engine, delete, event, insert, inspect, select, text, update
+from sqlalchemy import Connection, Table, create_engine, delete, event, func, insert, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -24,9 +24,12 @@ from monitor import audit, forgetting, journal
 from monitor.app import App
 from monitor.clock import Clock, utc_now
 from monitor.daemon import sole_instance
+from monitor.keys import KEY
 from monitor.settings import Settings
-from monitor.store import migrate, search
-from monitor.store.database import Database
+from monitor.store import identity, migrate, search
+from monitor.store.address import Address
+from monitor.store.database import SIDES, Database, StoreLost
+from monitor.store.place import IDENTITY
 from monitor.store.tables import (
     Base,
     ErasureRow,
@@ -43,9 +46,9 @@ CHUNK = 1_000
 LOOP = "backup"
 """Under this name the time of the newest backup is remembered."""
 
-LEFT_OUT = frozenset({"platform_grant", "lease", "web_session", "sign_in_request"})
-"""Sealed tokens are useless without the install key and dangerous with it; a lease belongs to a running process; and
-nobody who has signed out since may be signed in again."""
+LEFT_OUT = frozenset({"platform_grant", "lease", "web_session", "sign_in_request", "store_identity"})
+"""Sealed tokens are useless without the install key and dangerous with it; a lease belongs to a running process;
+nobody who has signed out since may be signed in again; and a store keeps its own name."""
 
 
 class NotABackup(Exception):
@@ -54,6 +57,7 @@ class NotABackup(Exception):
 
 def write(app: App, out: Path) -> str:
     """Write a backup to ``out`` (mode 0600), replacing it only when complete. Returns a sentence for the operator."""
+    _refuse_own_files(app, out)
     part = out.with_name(f"{out.name}.part")
     part.unlink(missing_ok=True)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -86,6 +90,14 @@ def write(app: App, out: Path) -> str:
     return f"Backed up {rows} rows to {out} ({out.stat().st_size // 1024} kB). Keep it encrypted and elsewhere."
 
 
+def _refuse_own_files(app: App, out: Path) -> None:
+    """A backup written over the database or its key would destroy what it is to save."""
+    own = {*app.database.sides(), app.settings.path.resolve()}
+    own |= {app.settings.state_dir.resolve() / name for name in (KEY, IDENTITY, journal.NAME)}
+    if out.resolve() in own:
+        raise NotABackup(f"{out} is Earshot's own file. Nothing was written; choose another name.")
+
+
 def _remember(session: Session, app: App) -> None:
     now = app.clock()
     row = session.get(ProgressRow, LOOP)
@@ -105,6 +117,7 @@ def last_made(session: Session) -> datetime | None:
 def restore(settings: Settings, source: Path, *, clock: Clock = utc_now) -> str:
     """Replace the present database by the backup. Raises ``NotABackup`` and ``monitor.daemon.AnotherInstance``."""
     made_at = _read_stamp(source)
+    had_key = (settings.state_dir / KEY).exists()
     with sole_instance(settings.state_dir), contextlib.closing(App(settings, clock=clock)) as app:
         now = app.clock()
         later, before = _later_losses(app), _present_head(app)
@@ -117,10 +130,12 @@ def restore(settings: Settings, source: Path, *, clock: Clock = utc_now) -> str:
         forgotten = forgetting.forget(app, now)
         app.database.in_transaction(search.purge)
         app.database.compact()
+        identity.adopt(app.database, app.keys, settings.state_dir)
     return (
         f"Restored the backup of {made_at:%Y-%m-%d %H:%M} UTC. {counts} entries that were erased, deleted or forgotten "
         f"since then did not come back. {forgetting.say(forgotten)} "
         "What was heard since the backup is heard again as far as the platforms still show it."
+        f"{'' if had_key else _NEW_KEY}"
     )
 
 
@@ -129,7 +144,7 @@ def _present_head(app: App) -> str:
     try:
         with app.database.read() as session:
             return audit.head(session)
-    except (DBAPIError, sqlite3.Error):
+    except (DBAPIError, sqlite3.Error, StoreLost):
         return ""
 
 
@@ -138,8 +153,29 @@ def _note_restored(session: Session, made_at: datetime, before: str, now: dateti
     audit.record(session, actor="operator", action="backup restored", now=now, words=words)
 
 
+_NEW_KEY = (
+    " There was no install key in the state folder, so a new one was made: links in mails sent before are void, and "
+    "people who were erased could be taken in again. If the old key can be found, put it back and restore once more."
+)
+
+
+def adopt(app: App) -> str:
+    """Take what lies at the store's place for the store that we know from now on: begin anew where nothing lies there.
+    Erasures are made again. Returns a sentence for the operator. Raises ``monitor.daemon.AnotherInstance``."""
+    with sole_instance(app.settings.state_dir):
+        is_new = migrate.is_empty(app.database)
+        migrate.upgrade(app.database)
+        identity.adopt(app.database, app.keys, app.settings.state_dir)
+        gone = replay_journal(app)
+        with app.database.read() as session:
+            count = session.scalar(select(func.count()).select_from(MentionRow)) or 0
+    if is_new:
+        return "A new database was begun. Nothing of what was before is known to it."
+    return f"This database is used from now on. It holds {count} posts; {gone} that were erased were erased again."
+
+
 def _plain_engine(path: Path) -> Any:
-    engine = create_engine(f"sqlite:///{path}")
+    engine = create_engine(Address.of_file(path).url)
     event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA journal_mode=MEMORY"))
     return engine
 
@@ -163,7 +199,7 @@ def _strip(connection: Connection, platform: str) -> None:
 
 def _read_stamp(source: Path) -> datetime:
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as raw:
+        with contextlib.closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as raw:
             moment = raw.execute("SELECT made_at FROM earshot_backup").fetchone()[0]
             fine = raw.execute("PRAGMA quick_check").fetchone()[0]
     except (sqlite3.Error, TypeError) as error:
@@ -208,7 +244,7 @@ def _later_losses(app: App) -> Losses:
             )
             session.expunge_all()
             return losses
-    except (DBAPIError, sqlite3.Error):
+    except (DBAPIError, sqlite3.Error, StoreLost):
         return Losses()
 
 
@@ -227,27 +263,25 @@ def _beside(app: App) -> Iterator[Database]:
     if not app.database.is_sqlite:
         yield app.database
         return
-    path = Path(app.settings.store.url.removeprefix("sqlite:///"))
-    fresh = Path(f"{path}.restoring")
+    path = app.database.file
+    assert path is not None
+    fresh = path.with_name(f"{path.name}.restoring")
     _remove(fresh)
-    database = Database(f"sqlite:///{fresh}")
+    database = Database(Address.of_file(fresh).text)
     try:
         yield database
         database.close()
         app.database.close()
-        for ending in _SIDES:
-            Path(f"{path}{ending}").unlink(missing_ok=True)
+        for side in app.database.sides()[1:]:
+            side.unlink(missing_ok=True)
         os.replace(fresh, path)
     finally:
         database.engine.dispose()
         _remove(fresh)
 
 
-_SIDES = ("-wal", "-shm", "-journal")
-
-
 def _remove(path: Path) -> None:
-    for ending in ("", *_SIDES):
+    for ending in ("", *SIDES):
         Path(f"{path}{ending}").unlink(missing_ok=True)
 
 
@@ -281,6 +315,12 @@ def _reset_sequences(session: Session, database: Database) -> None:
                     f"GREATEST((SELECT COALESCE(MAX({column.name}), 0) FROM {table.name}), 1))"
                 )
             )
+
+
+def replay_journal(app: App) -> int:
+    """Erase anew what the journal in the state folder knows to be erased: the store may be an older copy of itself.
+    Returns how many entries went."""
+    return app.database.in_transaction(lambda session: _replay(app, session, Losses(), app.clock()))
 
 
 def _replay(app: App, session: Session, later: Losses, now: datetime) -> int:

@@ -4,7 +4,6 @@ the lock, 4 a platform, mail or the database could not be reached (settled quest
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -56,23 +55,27 @@ def plainly() -> Iterator[None]:
     from monitor.actions import NotAllowed
     from monitor.backup import NotABackup
     from monitor.cards import CardsError
-    from monitor.daemon import AnotherInstance
+    from monitor.daemon import AnotherInstance, StateUnusable
     from monitor.keys import KeyUnreadable
+    from monitor.opening import NoStoreYet, OtherVersion
     from monitor.scoring import RulesFaulty
+    from monitor.service import PagesNotShown
     from monitor.settings import SettingsError
-    from monitor.store.database import DatabaseUnreachable
+    from monitor.store.database import DatabaseUnreachable, StoreLost
     from monitor.store.migrate import SchemaTooNew
     from monitor.terms import TermsError
 
     try:
         yield
-    except (SettingsError, TermsError, CardsError, RulesFaulty, SchemaTooNew, KeyUnreadable) as error:
+    except (
+        SettingsError, TermsError, CardsError, RulesFaulty, SchemaTooNew, KeyUnreadable, OtherVersion, PagesNotShown,
+    ) as error:  # fmt: skip
         raise Stop(str(error), WRONG) from None
     except (NotAllowed, NotABackup, Refused) as error:
         raise Stop(str(error), NO) from None
     except AnotherInstance as error:
         raise Stop(str(error), HELD) from None
-    except DatabaseUnreachable as error:
+    except (DatabaseUnreachable, StoreLost, StateUnusable, NoStoreYet) as error:
         raise Stop(str(error), UNREACHABLE) from None
     except SQLAlchemyError as error:
         what = f"The database could not be used ({type(error).__name__}). `earshot doctor --offline` looks at it."
@@ -94,21 +97,22 @@ def load_settings(config: Path) -> Settings:
 
 @contextlib.contextmanager
 def opened(config: Path, *, quiet: bool = True, create: bool = False) -> Iterator[App]:
-    """An app on a database that answers and is up to date; ``create`` brings it up to date first."""
-    from monitor import logs
+    """An app on a store that answers, is the one that we know and is up to date. Only with ``create`` is one begun
+    where there never was any, which is said, and an old one brought up to date."""
+    from monitor import logs, opening
     from monitor.app import App
-    from monitor.store import migrate
+    from monitor.store.identity import Found
 
     settings = load_settings(config)
     logs.set_up(settings.secrets, level="error" if quiet else settings.service.log_level, words=quiet)
     app = App(settings)
     with plainly():
         try:
-            app.database.check()
-            if create or migrate.is_empty(app.database):
-                migrate.upgrade(app.database)
-            elif not migrate.is_current(app.database):
-                raise Stop("The database is of another version. Run `earshot db upgrade` first.", WRONG)
+            if not create:
+                opening.for_reading(app)
+            elif opening.for_writing(app) is Found.NEW:
+                where = app.database.file or "the database server"
+                click.echo(f"There was no database: a new one was begun ({where}).", err=True)
             yield app
         finally:
             app.close()
@@ -142,14 +146,7 @@ def run(config: Path) -> None:
 
     settings = load_settings(config)
     with plainly():
-        try:
-            sys.exit(service.run(settings))
-        except OSError as error:
-            if error.errno not in {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES}:
-                raise
-            raise Stop(
-                f"The pages cannot be shown on {settings.web.bind} ({error.strerror}): see [web] bind.", WRONG
-            ) from None
+        sys.exit(service.run(settings))
 
 
 @main.command()
@@ -513,16 +510,32 @@ def db() -> None:
 @with_config
 def db_upgrade(config: Path) -> None:
     """Bring the database to the form that this version needs."""
+    from monitor import logs, opening
+    from monitor.app import App
     from monitor.store import migrate
 
     settings = load_settings(config)
-    with plainly():
-        from monitor.app import App
+    logs.set_up(settings.secrets, level="error", words=True)
+    done: list[bool] = []
+    with plainly(), contextlib.closing(App(settings)) as app:
+        opening.for_writing(app, upgrade=lambda: done.append(migrate.upgrade(app.database)))
+        click.echo("Upgraded." if done else "It is up to date.")
 
-        app = App(settings)
-        app.database.check()
-        click.echo("Upgraded." if migrate.upgrade(app.database) else "It is up to date.")
-        app.close()
+
+@db.command("adopt")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_config
+def db_adopt(yes: bool, config: Path) -> None:
+    """Use the database at the place in the settings from now on, though Earshot knew another one, or had lost it."""
+    from monitor import backup
+    from monitor.app import App
+
+    settings = load_settings(config)
+    with plainly(), contextlib.closing(App(settings)) as app:
+        where = app.database.file or "the database server"
+        if not yes:
+            click.confirm(f"Use {where} as it is now, whatever was known before?", abort=True)
+        click.echo(backup.adopt(app))
 
 
 @db.command("backup")

@@ -29,7 +29,11 @@ from sqlalchemy.orm import Session
 from monitor import hearing, people, takeovers
 from monitor.app import App
 from monitor.clock_jump import Jumps, put_back, steady
-from monitor.distress import Distress
+from monitor.distress import DAMAGED, OLDER, Distress, Trouble
+from monitor.notify import notify
+from monitor.store import identity
+from monitor.store.database import StoreLost
+from monitor.store.soundness import examine
 from monitor.store.tables import LeaseRow, ProgressRow
 from monitor.workers import Interrupted, Workers
 
@@ -49,6 +53,9 @@ DRAIN = 5.0
 """Seconds that SIGTERM leaves for what is under way, before it is broken off (bar: the whole end within 10 s)."""
 
 LEASE = timedelta(seconds=30)
+STATE = "state folder"
+"""The part of the daemon that notes how far the store has come (``Distress``)."""
+
 LONGEST_REST = 300.0
 """Seconds after which a poll that breaks down for an unforeseen reason is tried again, at the longest."""
 
@@ -57,12 +64,22 @@ class AnotherInstance(Exception):
     """Somebody else runs on this state directory or database; the message says who."""
 
 
+class StateUnusable(Exception):
+    """The state folder cannot be written; the message names it."""
+
+
 @contextlib.contextmanager
 def sole_instance(state_dir: Path) -> Iterator[None]:
-    """Hold the lock of the state directory. Raises ``AnotherInstance`` naming the holder."""
-    state_dir.mkdir(parents=True, exist_ok=True)
+    """Hold the lock of the state directory. Raises ``AnotherInstance`` naming the holder, and ``StateUnusable``."""
     path = state_dir / "earshot.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StateUnusable(
+            f"The state folder {state_dir} cannot be used ({error.strerror or type(error).__name__}). It must be a "
+            "folder that Earshot's user may write in; [store] state_dir names it, else it is the database's folder."
+        ) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,8 +88,9 @@ def sole_instance(state_dir: Path) -> Iterator[None]:
             raise AnotherInstance(
                 f"Another Earshot holds {path.name}: {holder}. Stop it first, or use another state directory."
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without a name on it
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield
     finally:
         os.close(descriptor)
@@ -112,6 +130,10 @@ class Lease:
         """Whether the lease was renewed within its time. A process that was stopped for longer must first ask
         whether another took over, and neither polls nor sends before."""
         return steady() < self._good_until
+
+    def drop(self) -> None:
+        """Neither poll nor send from now on, until the lease is taken anew."""
+        self._good_until = 0.0
 
     def give_back(self) -> None:
         """Let go, so that a successor need not wait."""
@@ -154,6 +176,9 @@ class Daemon:
         self._polls: dict[str, Future[None]] = {}
         self._resting: dict[str, tuple[int, float]] = {}
         self._distress = Distress(app)
+        self._known: identity.Known | None = None
+        self._owed: dict[Trouble, datetime] = {}
+        self._whole_at = 0.0
         self._sending: set[Future[None]] = set()
         self._pollers = ThreadPoolExecutor(max_workers=max(1, len(app.stations)), thread_name_prefix="poll")
         self._senders = ThreadPoolExecutor(max_workers=SENDERS, thread_name_prefix="send")
@@ -167,6 +192,7 @@ class Daemon:
     def prepare(self) -> None:
         """Take the lease, look who stands in the settings, free what a dead daemon had claimed, make every platform
         due."""
+        self._known = identity.recall(self.app.settings.state_dir)
         self.lease.take()
         app = self.app
         app.database.in_transaction(lambda s: people.settle(s, app.keys, app.roster, app.clock()))
@@ -175,13 +201,17 @@ class Daemon:
         if freed:
             log.info("alerts of an interrupted run are due again", extra={"alerts": freed})
 
+    def owe(self, trouble: Trouble) -> None:
+        """Tell operator and CEO of ``trouble`` as soon as mail leaves, past the outbox."""
+        self._owed[trouble] = self.app.clock()
+
     def run(self) -> int:
-        """Run until SIGTERM, SIGINT or a fault that only a new process mends. 0 when ended by a signal."""
+        """Run, once prepared, until SIGTERM, SIGINT or a fault that only a new process mends. 0 when ended by a
+        signal."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop())
-        self.prepare()
         self._start_ticking()
-        _notify("READY=1")
+        notify("READY=1")
         log.info("listening", extra={"platforms": sorted(self.app.stations)})
         self._watch_over()
         self._end()
@@ -197,7 +227,7 @@ class Daemon:
             looked = now
             stuck = self._stuck()
             if not stuck:
-                _notify("WATCHDOG=1")
+                notify("WATCHDOG=1")
                 continue
             if started_anew and now - started_anew < 5 * self._stuck_after:
                 log.critical("loops make no progress; ending for a new start", extra={"loops": stuck})
@@ -213,7 +243,7 @@ class Daemon:
         self._wake.set()
 
     def _end(self) -> None:
-        _notify("STOPPING=1")
+        notify("STOPPING=1")
         self._stop.set()
         self._wake.set()
         if self._scheduler is not None:
@@ -278,8 +308,7 @@ class Daemon:
         try:
             work()
             self._progress[name] = time.monotonic()
-            if name == "watch":
-                self._distress.worked()
+            self._distress.worked(name)
         except AnotherInstance as error:
             log.critical("lost the database to another instance", extra={"why": str(error)})
             self._exit = 3
@@ -287,7 +316,9 @@ class Daemon:
         except SQLAlchemyError as error:
             self._progress[name] = time.monotonic()  # the loop goes round; a new process would not mend the database
             log.error("nothing could be written or read", extra={"loop": name, "error": type(error).__name__})
-            self._distress.failed(error)
+            if isinstance(error, StoreLost):
+                self.lease.drop()
+            self._distress.failed(error, name)
         except Exception:  # bulkhead: a tick
             log.exception("a tick broke down", extra={"loop": name})
 
@@ -319,6 +350,7 @@ class Daemon:
         try:
             self.app.poller.poll(self.app.stations[name], on_taken=self._wake.set)
             self._resting.pop(name, None)
+            self._distress.worked(f"poll of {name}")
         except Interrupted:
             log.info("a poll was broken off", extra={"platform": name})
         except Exception as error:  # bulkhead: a tick
@@ -326,38 +358,84 @@ class Daemon:
             # whatever broke, it is asked again in growing gaps: each try may cost something at the platform
             times = self._resting.get(name, (0, 0.0))[0] + 1
             self._resting[name] = times, time.monotonic() + min(2.0**times, LONGEST_REST)
-            self._distress.failed(error)
+            self._distress.failed(error, f"poll of {name}")
         finally:
             self._wake.set()
 
     def _watch_tick(self) -> None:
+        self._find_store_again()
         self.lease.take()
         app, now = self.app, self.app.clock()
 
-        def work(session: Session) -> None:
+        def work(session: Session) -> identity.Known | None:
+            identity.watch(session, self._known)
             app.desk.run_chains(session, now)
             takeovers.tick(session, app.desk, now)
             hearing.watch(session, app.desk, app.stations, app.limits, now)
             hearing.sum_up_first_run(session, app.desk, app.stations, now)
-            self._write_progress(session, now)
+            return self._write_progress(session, now)
 
-        app.database.in_transaction(work)
+        self._remember(app.database.in_transaction(work))
+        self._tell_what_is_owed()
         for job in self._jobs:
             job.run_when_due(now)
         if self._on_tick is not None:
             self._on_tick()
         self._wake.set()
 
-    def _write_progress(self, session: Session, now: datetime) -> None:
+    def _write_progress(self, session: Session, now: datetime) -> identity.Known | None:
         row = session.scalar(select(ProgressRow).where(ProgressRow.loop == "watch"))
         if row is None:
             session.add(ProgressRow(loop="watch", at=now))
         elif now - row.at >= timedelta(seconds=15):
             row.at = now
+        else:
+            return None
+        return identity.beat(session)
+
+    def _remember(self, known: identity.Known | None) -> None:
+        """Note in the state folder how far the store has come, so that an older copy is known as one."""
+        if known is None or OLDER in self._owed:  # until somebody was told, the next start must find it again
+            return
+        try:
+            identity.remember(self.app.settings.state_dir, known)
+        except OSError as error:
+            log.error("the state folder takes nothing", extra={"error": type(error).__name__})
+            self._distress.failed(error, STATE)
+        else:
+            self._known = known
+            self._distress.worked(STATE)
+
+    def _tell_what_is_owed(self) -> None:
+        for trouble, since in tuple(self._owed.items()):
+            if self._distress.was_told(trouble, since):
+                del self._owed[trouble]
+            else:
+                self._distress.tell(trouble, since)
+
+    def look_at_the_whole(self, now: datetime) -> None:
+        """Look for damage that no query has met yet, for a hundredth of the time at most."""
+        del now
+        began, database = time.monotonic(), self.app.database
+        if began < self._whole_at or database.is_lost():
+            return
+        was, database.damage = database.damage, examine(database)
+        self._whole_at = time.monotonic() + 100 * (time.monotonic() - began)
+        if database.damage and not was:
+            log.critical("the database is damaged", extra={"what": database.damage})
+            self.owe(DAMAGED)
+
+    def _find_store_again(self) -> None:
+        """Use a file that was put back, once it is known by its name; until then the store stays lost."""
+        database = self.app.database
+        if self._known is None or not database.is_lost() or not identity.is_back(database, self.app.settings.state_dir):
+            return
+        database.reopen()
+        log.warning("the store that was lost is back")
 
     def every(self, interval: timedelta, name: str, work: Callable[[datetime], None]) -> None:
         """Add something that the watch loop does now and then: forgetting, re-checks, the digest."""
-        self._jobs.append(Housekeeping(name, interval, work))
+        self._jobs.append(Housekeeping(name, interval, work, self._distress))
 
     # ── sending ─────────────────────────────────────────────────────────────────────────────────
 
@@ -379,9 +457,12 @@ class Daemon:
 
     def _anything_due(self) -> bool:
         try:
-            return self.app.dispatcher.is_due()
-        except Exception:  # bulkhead: a channel
+            is_due = self.app.dispatcher.is_due()
+            self._distress.worked("outbox")
+            return is_due
+        except Exception as error:  # bulkhead: a channel
             log.exception("the outbox could not be read")
+            self._distress.failed(error, "outbox")
             time.sleep(1)
             return False
 
@@ -389,10 +470,12 @@ class Daemon:
         try:
             while self._may_send() and self.app.dispatcher.deliver_next():
                 pass
+            self._distress.worked("senders")
         except Interrupted:
             log.info("a delivery was broken off")
-        except Exception:  # bulkhead: a channel
+        except Exception as error:  # bulkhead: a channel
             log.exception("a sender broke down")
+            self._distress.failed(error, "senders")
             time.sleep(1)
 
 
@@ -403,6 +486,7 @@ class Housekeeping:
     name: str
     interval: timedelta
     work: Callable[[datetime], None]
+    distress: Distress | None = None
     last: float | None = None
     running: threading.Thread | None = None
 
@@ -419,15 +503,9 @@ class Housekeeping:
     def _go(self, now: datetime) -> None:
         try:
             self.work(now)
-        except Exception:  # bulkhead: a tick
+            if self.distress is not None:
+                self.distress.worked(self.name)
+        except Exception as error:  # bulkhead: a tick
             log.exception("housekeeping broke down", extra={"job": self.name})
-
-
-def _notify(state: str) -> None:
-    """Tell systemd, where it listens (``sd_notify``)."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.connect("\0" + address[1:] if address.startswith("@") else address)
-        channel.sendall(state.encode())
+            if self.distress is not None and isinstance(error, SQLAlchemyError):
+                self.distress.failed(error, self.name)

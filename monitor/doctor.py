@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from sqlalchemy import text
 
@@ -18,6 +17,7 @@ from connectors.model import Allowance, Finding, Level
 from monitor import backup, digest, forgetting, hearing, ledger, mailboxes, trial_mails
 from monitor.app import App, rules_folder
 from monitor.clock import say_duration, say_moment
+from monitor.keys import KEY
 from monitor.poll import Station, examine
 from monitor.scoring import check_rules
 from monitor.store.tables import PlatformRow
@@ -130,7 +130,7 @@ def _database(app: App, now: datetime) -> Iterator[Finding]:
         )
     else:
         yield Finding(Level.GOOD, f"{free / 1024**3:.0f} GB are free on the disk.")
-    key = app.settings.state_dir / "install.key"
+    key = app.settings.state_dir / KEY
     if key.exists() and key.stat().st_mode & 0o077:
         yield Finding(Level.BAD, "The install key can be read by others.", f"chmod 600 {key.name}")
 
@@ -152,8 +152,7 @@ def _sqlite(app: App) -> Iterator[Finding]:
             f"SQLite {sqlite3.sqlite_version} has a rare fault in its write-ahead log, mended in 3.51.3.",
             "Nothing to do now; take backups, and update the system in its time.",
         )
-    wal = Path(f"{app.settings.store.url.removeprefix('sqlite:///')}-wal")
-    if wal.exists() and wal.stat().st_size > 64 * 1024**2:
+    if any(side.exists() and side.stat().st_size > 64 * 1024**2 for side in app.database.sides()[1:]):
         yield Finding(
             Level.NOTE, "The write-ahead log is larger than 64 MB.", "Something reads the database for long; see what."
         )

@@ -15,6 +15,9 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 
+KEY = "install.key"
+"""Its file in the state folder."""
+
 
 class KeyUnreadable(Exception):
     """The install key is there but cannot be used; the message says what to do."""
@@ -52,7 +55,7 @@ class Keys:
 
 def load_keys(state_dir: Path) -> Keys:
     """The keys of this installation; made on the first call. Raises ``KeyUnreadable``."""
-    path = state_dir / "install.key"
+    path = state_dir / KEY
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         if not path.exists():

@@ -69,4 +69,6 @@ def reasons(app: App, now: datetime) -> list[str]:
         found.append("the judgement does not see what it must see")
     if shutil.disk_usage(app.settings.state_dir).free < FREE_SPACE:
         found.append("the disk is nearly full")
+    if app.database.damage:
+        found.append(app.database.damage)
     return found

@@ -8,11 +8,11 @@ import tomllib
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerts import addresses
@@ -23,6 +23,9 @@ from connectors.errors import ConnectorError
 from connectors.model import AnyPlatform, Money, Organisation
 from monitor.clock import read_duration, read_time_of_day
 from monitor.data import resource
+from monitor.store import place
+from monitor.store.address import Address
+from monitor.store.place import Place
 
 T = TypeVar("T")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -67,7 +70,8 @@ class People:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Where the memory lies. ``state_dir`` holds the install key, the lock and the erasure journal."""
+    """Where the memory lies. ``state_dir`` holds the install key, the lock and the erasure journal. Both are whole
+    paths once the settings were read (``monitor.store.place``)."""
 
     url: str = field(default="sqlite:///earshot.db", repr=False)
     state_dir: str = ""
@@ -75,16 +79,14 @@ class Store:
     """PostgreSQL's, so that it need not stand in ``url``; it is put in there when the settings are made."""
 
     def __post_init__(self) -> None:
-        if not self.url.startswith(("sqlite:///", "postgresql+psycopg://")):
-            raise ValueError('url: "sqlite:///earshot.db" or "postgresql+psycopg://user@host/name"')
-        if not self.password:
-            return
-        user, at, place = self.url.removeprefix("postgresql+psycopg://").partition("@")
-        if not at or not user or self.url.startswith("sqlite"):
-            raise ValueError('password: only beside a url such as "postgresql+psycopg://user@host/name"')
-        if ":" not in user:
-            address = f"postgresql+psycopg://{user}:{quote(self.password, safe='')}@{place}"
-            object.__setattr__(self, "url", address)
+        address = Address.read(self.url)
+        if self.password:
+            object.__setattr__(self, "url", address.with_password(self.password).text)
+
+    @property
+    def address(self) -> Address:
+        """``url``, taken apart."""
+        return Address.read(self.url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +221,13 @@ class Settings:
     privacy: Privacy = Privacy()
     judgement: Judgement = Judgement()
     service: Service = Service()
-    path: Path = Path("earshot.toml")
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    path: Path = field(default=Path("earshot.toml"), metadata={"table": False})
+    secrets: tuple[str, ...] = field(default=(), repr=False, metadata={"table": False})
     """Every secret value, for the log filter that blanks them."""
+    runtime_dir: Path | None = field(default=None, metadata={"table": False})
+    """A folder for what need not outlive the machine's run, where systemd or the session made one."""
+    found: tuple[Place, ...] = field(default=(), metadata={"table": False})
+    """What lies where the working folder had it, to be said and noted at the next start."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -233,9 +239,8 @@ class Settings:
         """Where the install key and the lock lie: beside the SQLite file unless set."""
         if self.store.state_dir:
             return Path(self.store.state_dir)
-        if self.store.url.startswith("sqlite:///"):
-            return Path(self.store.url.removeprefix("sqlite:///")).resolve().parent
-        return self.path.resolve().parent
+        file = self.store.address.file
+        return file.resolve().parent if file is not None else self.path.resolve().parent
 
     @property
     def public_url(self) -> str:
@@ -293,7 +298,7 @@ def load_judging(path: Path) -> Judging:
 def read(raw: Mapping[str, Any], path: Path, environ: Mapping[str, str]) -> Settings:
     """Turn a parsed file into ``Settings``; raises ``SettingsError``."""
     reader = _Reader(path.parent, environ)
-    known = {f.name for f in fields(Settings)} - {"path", "secrets"}
+    known = {f.name for f in fields(Settings) if f.metadata.get("table", True)}
     _refuse_unknown(raw, known, "", path)
     values: dict[str, Any] = {}
     for name, kind in (
@@ -323,9 +328,11 @@ def read(raw: Mapping[str, Any], path: Path, environ: Mapping[str, str]) -> Sett
     }
     for name, table in values["connectors"].items():
         _check_platform(name, table, values["organisation"])
-    if "store" in values:
-        reader.secrets += _passwords(values["store"].url)
-    settings = Settings(**values, path=path, secrets=tuple(reader.secrets))
+    values["store"], found = _placed(values.get("store", Store()), path, environ)
+    reader.secrets += values["store"].address.passwords
+    settings = Settings(
+        **values, path=path, secrets=tuple(reader.secrets), runtime_dir=_runtime_dir(environ), found=found
+    )
     try:
         ZoneInfo(settings.organisation.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -368,13 +375,27 @@ def platform_of(name: str) -> AnyPlatform:
         raise SettingsError(str(error)) from None
 
 
-def _passwords(url: str) -> list[str]:
-    """The password inside a database's URL, as written there and as meant."""
+def _placed(store: Store, path: Path, environ: Mapping[str, str]) -> tuple[Store, tuple[Place, ...]]:
+    """``store`` with whole paths, and what was found where the working folder had it."""
     try:
-        password = urlsplit(url).password
-    except ValueError:
-        return []
-    return [password, unquote(password)] if password else []
+        database = place.of_database(store.address, path, environ)
+        state = place.of_state(store.state_dir, path, environ) if store.state_dir else None
+    except place.TwoPlaces as error:
+        raise SettingsError(f"store: expected {error}.") from None
+    found = tuple(p for p in (database, state) if p is not None and p.pointer is not None)
+    if database is not None:
+        store = replace(store, url=Address.of_file(database.path).text)
+    if state is not None:
+        store = replace(store, state_dir=str(state.path))
+    elif database is None and (folder := place.of_server_state(path, environ)) != path.resolve().parent:
+        store = replace(store, state_dir=str(folder))
+    return store, found
+
+
+def _runtime_dir(environ: Mapping[str, str]) -> Path | None:
+    given = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    session = environ.get("XDG_RUNTIME_DIR", "")
+    return Path(given) if given else Path(session) / "earshot" if session else None
 
 
 def _default_of(name: str) -> object | None:

@@ -321,12 +321,4 @@ def _needles(who: str, found: Found) -> list[str]:
 
 def hits(app: App, needles: Iterable[str]) -> int:
     """How often any of ``needles`` stands in the raw bytes of SQLite's files; 0 for a database server."""
-    if not app.database.is_sqlite:
-        return 0
-    base = Path(app.settings.store.url.removeprefix("sqlite:///"))
-    found = 0
-    for path in (base, Path(f"{base}-wal"), Path(f"{base}-journal")):
-        if path.exists():
-            raw = path.read_bytes()
-            found += sum(raw.count(needle.encode("utf-8", "surrogatepass")) for needle in needles)
-    return found
+    return sum(raw.count(needle.encode("utf-8", "surrogatepass")) for raw in app.database.raw() for needle in needles)

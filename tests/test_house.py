@@ -81,7 +81,7 @@ def declared() -> Iterator[tuple[str, str, Field[Any], type]]:
     """Every key of every table: the table, the key as it is written, its field, the class that declares it."""
     hints = get_type_hints(Settings)
     for table in fields(Settings):
-        if table.name in {"path", "secrets", "connectors", "people"}:
+        if not table.metadata.get("table", True) or table.name in {"connectors", "people"}:
             continue
         yield from _of(table.name, hints[table.name])
     yield from (key for key in _of("people.ceo", get_type_hints(hints["people"])["ceo"]) if key[1] != "platforms")

@@ -25,7 +25,9 @@ class SchemaTooNew(Exception):
 
 
 def upgrade(database: Database) -> bool:
-    """Bring ``database`` up to date; False when it was already. Raises ``SchemaTooNew``."""
+    """Bring ``database`` up to date, making it where there is none; False when it was already. Raises
+    ``SchemaTooNew``."""
+    database.make()
     if is_current(database):
         return False
     from alembic import command
@@ -59,8 +61,13 @@ def is_current(database: Database) -> bool:
 
 
 def is_empty(database: Database) -> bool:
-    """Whether there is no table of ours at all."""
-    return "mention" not in inspect(database.engine).get_table_names()
+    """Whether there is no table of ours at all, or nothing in the file."""
+    return database.is_absent() or "mention" not in inspect(database.engine).get_table_names()
+
+
+def has_table(database: Database, name: str) -> bool:
+    """Whether the database has a table of this name."""
+    return inspect(database.engine).has_table(name)
 
 
 def _version_of(database: Database) -> str | None:

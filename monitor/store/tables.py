@@ -472,6 +472,21 @@ class LeaseRow(Base):
     until: Mapped[datetime]
 
 
+class IdentityRow(Base):
+    """Which store this is: one row, made with the store and remembered in the state folder too
+    (``monitor.store.identity``)."""
+
+    __tablename__ = "store_identity"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(32))
+    """Random, and never made twice."""
+    beats: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Grows while the daemon runs: a store with fewer than the state folder remembers is an older copy."""
+    key_check: Mapped[str] = mapped_column(String(64), default="")
+    """A keyed hash that tells whether the install key is still the one that this store was written with."""
+
+
 class AuditRow(Base):
     """One thing that was done, chained to the one before (``monitor.audit``). ``words`` may be erased, the rest not."""
 

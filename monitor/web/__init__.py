@@ -15,6 +15,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from monitor.app import App
+from monitor.settings import Web
 from monitor.web import (
     accounts,
     api,
@@ -112,13 +113,18 @@ class Pages:
 
 def start_web(app: App) -> Pages:
     """Serve the pages on ``[web] bind`` in threads of their own. Raises OSError when the port is taken."""
+    return serve(create_app(app), app.settings.web)
+
+
+def serve(flask: Flask, web: Web) -> Pages:
+    """Serve a WSGI application the way the pages are served. Raises OSError when the port is taken."""
     from waitress.server import create_server
 
-    host, _, port = app.settings.web.bind.rpartition(":")
+    host, _, port = web.bind.rpartition(":")
     logging.getLogger("waitress").setLevel(logging.ERROR)
     sockets: dict[int, Any] = {}
     server = create_server(
-        create_app(app),
+        flask,
         map=sockets,
         sockets=[_listen(host.strip("[]"), int(port))],
         threads=THREADS,
@@ -127,7 +133,7 @@ def start_web(app: App) -> Pages:
         max_request_header_size=16 * 1024,
         channel_timeout=30,
         connection_limit=200,
-        clear_untrusted_proxy_headers=not app.settings.web.trusted_proxies,
+        clear_untrusted_proxy_headers=not web.trusted_proxies,
     )
     return Pages(server, sockets)
 

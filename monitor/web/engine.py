@@ -97,9 +97,8 @@ def _facts(house: House) -> dict[str, str]:
         "Python": sys.version.split()[0],
         "Database": "SQLite" if database.is_sqlite else "PostgreSQL",
     }
-    path = Path(database.url.removeprefix("sqlite:///"))
-    if database.is_sqlite and path.exists():
-        facts["Size of the database"] = f"{path.stat().st_size / 1e6:,.1f} MB"
+    if database.file is not None and database.file.exists():
+        facts["Size of the database"] = f"{database.file.stat().st_size / 1e6:,.1f} MB"
     reader = house.kept.get("reader") or "rules and the learned part, as set in [judgement]"
     facts["Judged by"] = str(reader)
     return facts

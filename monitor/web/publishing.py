@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from alerts.takeover import State, Takeover
 from monitor import hearing, takeovers
 from monitor.outbox import ROLE_WORDS
+from monitor.store.database import StoreLost
 from monitor.store.tables import LeaseRow, PlatformRow, ProgressRow
 from monitor.web.guard import PUBLIC, open_to
 from monitor.web.house import House, house_of
@@ -84,7 +85,8 @@ def health() -> Response:
     try:
         body, well = health_json(house)
     except SQLAlchemyError as error:
-        body, well = {"status": "unwell", "problems": [f"the database does not answer ({type(error).__name__})"]}, False
+        why = error.brief if isinstance(error, StoreLost) else f"the database does not answer ({type(error).__name__})"
+        body, well = {"status": "unwell", "problems": [why]}, False
     response = jsonify(body)
     response.status_code = 200 if well else 503
     return response
@@ -109,6 +111,8 @@ def health_json(house: House) -> tuple[dict[str, Any], bool]:
         problems.append("alerts wait for more than ten minutes")
     if app.mail_account.trouble:
         problems.append("the mail server does not let us sign in")
+    if app.database.damage:
+        problems.append(app.database.damage)
     platforms = {row.name: _platform(row, app.limits, now) for row in rows}
     deaf = sorted(name for name, entry in platforms.items() if entry["deaf"])
     status = "unwell" if problems else "deaf" if deaf else "ok"

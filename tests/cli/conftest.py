@@ -47,6 +47,10 @@ class Installation:
             lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
         self.config.write_text("\n".join(lines))
 
+    def begin(self) -> None:
+        """Make its database, as the first start does: commands that only ask make none."""
+        assert self.run("db", "upgrade").exit_code == 0
+
     def run(self, *words: str, stdin: str | None = None) -> Result:
         """Run a command; ``--config`` is added where the command takes it."""
         given = [*words] if words[0] in {"score", "evaluate"} or "--config" in words else [*words, "--config", str(self.config)]  # fmt: skip

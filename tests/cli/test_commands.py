@@ -103,6 +103,7 @@ def test_a_database_of_a_newer_version_is_left_alone(installation: Installation)
 
 
 def test_a_broken_key_ends_with_2_and_is_not_replaced(installation: Installation) -> None:
+    installation.begin()
     (installation.folder / "install.key").write_text("broken")
 
     result = installation.run("tip", "--text", "x")
@@ -113,6 +114,7 @@ def test_a_broken_key_ends_with_2_and_is_not_replaced(installation: Installation
 
 
 def test_a_folder_that_cannot_be_written_is_said_plainly(installation: Installation) -> None:
+    installation.begin()
     (installation.folder / "taken").write_text("")
 
     result = installation.run("db", "backup", str(installation.folder / "taken" / "b"))
@@ -133,6 +135,7 @@ def test_a_second_instance_ends_with_3_and_says_who_holds_the_lock(installation:
 
 
 def test_restoring_under_a_running_service_ends_with_3(installation: Installation) -> None:
+    installation.begin()
     installation.run("db", "backup", str(installation.folder / "b"))
     with sole_instance(installation.folder):
         result = installation.run("db", "restore", str(installation.folder / "b"), "--yes")
@@ -248,6 +251,7 @@ def test_an_empty_tip_is_refused_with_1(installation: Installation) -> None:
 
 
 def test_incidents_are_listed_in_words_and_as_json_lines(installation: Installation) -> None:
+    installation.begin()
     assert "No open incident." in installation.run("incidents").output
     assert installation.run("incidents", "--json").output == ""
     number = _tip(installation)
@@ -292,6 +296,7 @@ def test_a_person_who_is_not_in_the_settings_cannot_be_away(installation: Instal
 
 
 def test_takeover_from_the_command_line(installation: Installation) -> None:
+    installation.begin()
     assert installation.run("takeover", "status").exit_code == OK
     assert "There is no takeover." in installation.run("takeover", "end").output
 
@@ -328,6 +333,7 @@ def test_takeover_without_a_reason_or_about_nothing_is_refused_with_1(
 
 
 def test_a_preview_of_the_digest_is_written_to_a_file_and_nothing_is_mailed(installation: Installation) -> None:
+    installation.begin()
     out = installation.folder / "preview.html"
 
     result = installation.run("digest", "preview", "--out", str(out))
@@ -372,6 +378,7 @@ def test_a_person_is_found_exported_and_erased(installation: Installation) -> No
 
 
 def test_forgetting_by_hand_says_what_it_did(installation: Installation) -> None:
+    installation.begin()
     assert "Nothing was due to be forgotten." in installation.run("forget").output
 
 
@@ -431,6 +438,7 @@ def test_the_audit_is_verified_and_tampering_ends_with_1(installation: Installat
 
 
 def test_feedback_is_measured_and_tuned_from_the_command_line(installation: Installation) -> None:
+    installation.begin()
     measured = installation.run("evaluate", "--feedback", "--config", str(installation.config))
     assert measured.exit_code == OK
     assert "nothing to measure" in measured.output

@@ -157,6 +157,8 @@ def test_a_poll_that_hears_nothing_ends_with_4_and_says_why(town: Town) -> None:
         town.installation.config.read_text().replace(f"{town.server.url}/x", "http://127.0.0.1:1")
     )
 
+    town.installation.begin()
+
     result = town.installation.run("poll", "x")
 
     assert result.exit_code == UNREACHABLE

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from connectors.model import Bucket, Period, PollPlan
@@ -85,8 +86,7 @@ def test_a_look_at_the_set_up_takes_what_it_may_spend_and_no_more(session: Sessi
 
 @given(st.lists(st.tuples(st.integers(0, 10), st.booleans()), max_size=40))
 def test_whatever_is_spent_and_whatever_crashes_the_bucket_is_never_overspent(calls: list[tuple[int, bool]]) -> None:
-    database = Database("sqlite://")
-    with database.engine.connect() as connection:
+    with create_engine("sqlite://").connect() as connection:
         connection.exec_driver_sql(
             "CREATE TABLE spending (platform, bucket, period, spent INTEGER, rechecks INTEGER, "
             "PRIMARY KEY (platform, bucket, period))"
@@ -102,7 +102,6 @@ def test_whatever_is_spent_and_whatever_crashes_the_bucket_is_never_overspent(ca
         assert really <= CALLS.amount
         assert really <= CALLS.amount - ledger.left(session, "x", (CALLS,), NOW)["calls"]
         session.close()
-    database.engine.dispose()
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ class PagesHouse:
             **tables,
         }
         self.app = App(read(raw, folder / "earshot.toml", {}), clock=lambda: self.now, runner=runner)
+        self.app.database.make()
         Base.metadata.create_all(self.app.database.engine)
         if self.app.database.is_sqlite:
             with self.app.database.write() as session:

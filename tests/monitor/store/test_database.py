@@ -277,6 +277,7 @@ def test_a_folder_that_cannot_be_written_is_named_as_such(tmp_path: Path) -> Non
 
 def test_every_connection_has_the_settings_of_the_reliability_notes(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'e.db'}")
+    database.make()
     wanted = {
         "journal_mode": "wal", "synchronous": 2, "busy_timeout": 10_000, "foreign_keys": 1, "secure_delete": 1,
         "trusted_schema": 0,
