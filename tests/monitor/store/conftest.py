@@ -28,6 +28,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     else:
         url = request.getfixturevalue("postgresql").fresh()
     database = Database(url)
+    database.make()
     yield database
     database.close()
 
