@@ -4,7 +4,6 @@ the pages and the command line, so that each is one thing in one place. The call
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -143,21 +142,32 @@ def add_note(session: Session, incident_id: str, actor: Actor, words: str, now: 
 
 
 def tip(
-    session: Session, desk: Desk, keys: Keys, *, words: str, link: str, by: str, now: datetime, drill: bool = False
+    session: Session,
+    desk: Desk,
+    keys: Keys,
+    *,
+    words: str,
+    link: str,
+    by: str,
+    now: datetime,
+    about_ceo: bool = False,
+    drill: bool = False,
 ) -> IncidentRow:
     """Somebody tells the CEO (policy 4.17): always an alert, at once, never waiting for the scorer.
 
-    ``words`` are the tipster's own; where they name the CEO, the Chair is told instead (settled questions, 5).
+    ``words`` are the tipster's own; whoever they speak of, or may, is not told, but who comes next
+    (docs/adr/0012). ``about_ceo``: the tipster says that it is about the CEO.
     Raises ``NotAllowed`` when neither words nor a link were given.
     """
     said, url = own_words(words), own_words(link)[:500]
     if not said and not url:
         raise NotAllowed("Say what worries you, or paste the link of the post; best both.")
-    ceo = desk.people.get("ceo")
+    spoken = desk.naming.spoken(said, links=(url,), told=True)
     row = IncidentRow(
         id=new_incident_id(),
         category=None,
-        spoken_of=["ceo"] if ceo is not None and _names(said, ceo.name) else [],
+        spoken_of=sorted({*spoken.of, "ceo"} if about_ceo else spoken.of),
+        perhaps_of=[role for role in spoken.perhaps if role != "ceo" or not about_ceo],
         severity=int(Severity.ALERT),
         state=IncidentState.OPEN.value,
         opened_at=now,
@@ -175,11 +185,6 @@ def tip(
     note(session, row.id, now, by or "Somebody", TOLD)
     desk.advance(session, row, incident_of(row), now)
     return row
-
-
-def _names(text: str, name: str) -> bool:
-    words = r"\s+".join(re.escape(part) for part in name.split())
-    return bool(words) and re.search(rf"(?i)(?<!\w){words}(?!\w)", text) is not None
 
 
 def allow_post(session: Session, row: MentionRow, actor: Actor, now: datetime) -> None:

@@ -29,6 +29,7 @@ from monitor.outbox import Desk
 from monitor.people import Roster
 from monitor.poll import Poller, Runner, Station
 from monitor.scoring import Scorer, build_scorer
+from monitor.scoring.naming import Naming, build_naming
 from monitor.settings import Judging, People, Settings, platform_of
 from monitor.store.database import Database
 from monitor.store.tables import AlertRow, GrantRow
@@ -87,7 +88,7 @@ class App:
         if self._scorer is not None:
             return self._scorer
         settings = self.settings
-        return scorer_of(Judging(settings.organisation, settings.judgement, settings.people.ceo.name))
+        return scorer_of(Judging(settings.organisation, settings.judgement), self.naming)
 
     @cached_property
     def links(self) -> Links:
@@ -99,6 +100,11 @@ class App:
         """The first-hour cards and holding statements."""
         return load_cards()
 
+    @cached_property
+    def naming(self) -> Naming:
+        """Tells whom of the settings a text speaks of; shared by tips and posts."""
+        return build_naming(self.settings.organisation, self.settings.people.named)
+
     @property
     def people(self) -> Mapping[str, Recipient]:
         """Who is told, by role; from the settings as they are now."""
@@ -108,6 +114,7 @@ class App:
         """From now on these are the people of the settings, everywhere."""
         self.settings = replace(self.settings, people=people)
         self.roster.take(people)
+        self.naming.take(people.named)
 
     @cached_property
     def desk(self) -> Desk:
@@ -128,6 +135,7 @@ class App:
             self.keys,
             begins_by_itself=takeover.begin_by_itself == "crisis",
             report_every=takeover.report_every,
+            naming=self.naming,
         )
 
     @cached_property
@@ -247,13 +255,14 @@ class App:
             self.database.close()
 
 
-def scorer_of(judging: Judging) -> Scorer:
+def scorer_of(judging: Judging, naming: Naming | None = None) -> Scorer:
     """The judgement of one organisation. Raises ``RulesFaulty`` and ValueError, as ``build_scorer`` does."""
     return build_scorer(
         judging.organisation,
         model=judging.judgement.model,
         rules_folder=rules_folder(judging),
-        ceo_names=(judging.ceo_name,) if judging.ceo_name else (),
+        people=judging.people,
+        naming=naming,
     )
 
 

@@ -70,6 +70,16 @@ class Assessment:
     """The same where it is unclear whether it speaks of them: hidden from them until somebody says that it does not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """One person of the settings, as texts may name her: role, name, address, and what else she is called."""
+
+    role: str
+    name: str
+    email: str = ""
+    known_as: tuple[str, ...] = ()
+
+
 class IncidentState(StrEnum):
     """An incident is opened, perhaps acknowledged, and closed."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from monitor.escalation import ChainPolicy, Step, chain_step
 from monitor.keys import Keys
 from monitor.model import Incident, IncidentState
 from monitor.people import Roster
+from monitor.scoring.naming import Naming
 from monitor.store.tables import AlertRow, IncidentRow, LogRow, PersonRow, ToldRow
 
 CHAIN = frozenset({"alert", "alert_update", "tip", "ring", "roundup"})
@@ -32,6 +33,8 @@ class Desk:
     keys: Keys
     begins_by_itself: bool = False
     """Whether takeover may begin without a person (``[takeover] begin_by_itself``)."""
+    naming: Naming = field(default_factory=lambda: Naming(()))
+    """Tells of whom a tip speaks."""
     report_every: timedelta = timedelta()
     """How often the holder of a takeover gets a situation report; 0 for never."""
 

@@ -7,7 +7,7 @@ import os
 import tomllib
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from datetime import time, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from connectors.errors import ConnectorError
 from connectors.model import AnyPlatform, Money, Organisation
 from monitor.clock import read_duration, read_time_of_day
 from monitor.data import resource
+from monitor.model import Named
 from monitor.store import place
 from monitor.store.address import Address
 from monitor.store.place import Place
@@ -44,6 +45,8 @@ class Person:
     phones: tuple[str, ...] = field(default=(), repr=False, metadata={"secret": True})
     away: bool = False
     platforms: tuple[str, ...] = ()
+    known_as: tuple[str, ...] = ()
+    """Other names and handles by which posts and tips may speak of this person, such as "Gosia" and "@r_ash"."""
 
     def __post_init__(self) -> None:
         try:
@@ -66,6 +69,17 @@ class People:
     operator: Person | None = None
     poster: tuple[Person, ...] = ()
     staff: tuple[Person, ...] = ()
+
+    @property
+    def named(self) -> tuple[Named, ...]:
+        """Everybody as posts and tips may name them."""
+        single = (("ceo", self.ceo), ("chair", self.chair), ("operator", self.operator))
+        several = (("poster", person) for person in self.poster), (("staff", person) for person in self.staff)
+        return tuple(
+            Named(role, person.name, person.email, person.known_as)
+            for role, person in (*single, *several[0], *several[1])
+            if person is not None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +291,7 @@ class Judging:
 
     organisation: Organisation
     judgement: Judgement
-    ceo_name: str = ""
+    people: tuple[Named, ...] = ()
 
 
 def load_judging(path: Path) -> Judging:
@@ -289,10 +303,21 @@ def load_judging(path: Path) -> Judging:
     reader = _Reader(path.parent, {})
     organisation = reader.table(Organisation, raw["organisation"], "organisation")
     judgement = reader.table(Judgement, raw.get("judgement", {}), "judgement", default=_default_of("judgement"))
-    people = raw.get("people")
-    ceo = people.get("ceo") if isinstance(people, Mapping) else None
-    name = ceo.get("name") if isinstance(ceo, Mapping) else None
-    return Judging(organisation, judgement, name if isinstance(name, str) else "")
+    return Judging(organisation, judgement, tuple(_named(raw.get("people"))))
+
+
+def _named(people: object) -> Iterator[Named]:
+    """Whoever the raw table ``[people]`` names; faults in it are no reason not to judge."""
+    for role, tables in people.items() if isinstance(people, Mapping) else ():
+        for table in tables if isinstance(tables, list) else [tables]:
+            if isinstance(table, Mapping) and isinstance(name := table.get("name"), str):
+                email, known_as = table.get("email"), table.get("known_as")
+                yield Named(
+                    str(role),
+                    name,
+                    email if isinstance(email, str) else "",
+                    tuple(map(str, known_as)) if isinstance(known_as, list) else (),
+                )
 
 
 def read(raw: Mapping[str, Any], path: Path, environ: Mapping[str, str]) -> Settings:

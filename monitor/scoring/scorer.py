@@ -12,7 +12,7 @@ from typing import Literal
 from alerts.model import Severity
 from connectors.model import Kind, Mention, Organisation, clean_text
 from monitor.data import resource
-from monitor.model import Assessment, Category, Signal
+from monitor.model import Assessment, Category, Named, Signal
 from monitor.scoring import learned
 from monitor.scoring.combine import FLOORED, Lines, RuleResult, combine, load_lines
 from monitor.scoring.copies import comparable, copy_mark, is_copy
@@ -20,6 +20,7 @@ from monitor.scoring.gloss import Glossary, load_glossary
 from monitor.scoring.language import UNKNOWN, Languages
 from monitor.scoring.learned import Reader, Reading
 from monitor.scoring.mend import Mender, load_words
+from monitor.scoring.naming import Naming, Spoken, build_naming
 from monitor.scoring.rules import Hit, RuleBook, load_rules, names_of
 from monitor.scoring.sheet import Sheet
 from monitor.scoring.text import fold, readable
@@ -73,7 +74,7 @@ class Scorer:
         *,
         reader: Reader | None = None,
         glossary: Glossary | None = None,
-        ceo_names: Sequence[str] = (),
+        naming: Naming | None = None,
         learnt: Learnt = Learnt(),
     ) -> None:
         self._organisation = organisation
@@ -90,7 +91,7 @@ class Scorer:
         self._languages = Languages(organisation.languages)
         self._names = names_of(organisation)
         self._us = _Us(organisation, lines.short_name, everyday)
-        self._ceo = [_name_pattern(name) for name in ceo_names or organisation.people if name.strip()]
+        self._naming = naming
 
     @property
     def reader(self) -> Reader | None:
@@ -200,6 +201,7 @@ class Scorer:
                 categories.update(rule.categories)
         signals.sort(key=lambda pair: -pair[0])
         own = mention.kind is Kind.OWN_POST
+        spoken = self._spoken_of(mention)
         return RuleResult(
             severity=severity,
             firm=firm,
@@ -215,8 +217,17 @@ class Scorer:
             judged=own or not addressed or language in self._book.languages or bool(hits) or self._is_plain(text),
             question=not own and ("?" in text or "؟" in text),
             thanks=not own and self._book.has(sheet, "thanks"),
-            spoken_of=("ceo",) if any(pattern.search(text) for pattern in self._ceo) else (),
+            spoken_of=spoken.of,
+            perhaps_of=spoken.perhaps,
         )
+
+    def _spoken_of(self, mention: Mention) -> Spoken:
+        """Whom of our people the post speaks of; a post of theirs may be about them too."""
+        if self._naming is None:
+            return Spoken()
+        author = None if mention.kind is Kind.OWN_POST else mention.author
+        writer = "" if author is None else f"{author.name or ''} , @{author.handle or ''}"
+        return self._naming.spoken(mention.text or "", author=writer)
 
     def _is_plain(self, text: str) -> bool:
         """No words at all, or everyday English ones only: too little to name a language, enough to judge."""
@@ -281,12 +292,14 @@ def build_scorer(
     *,
     model: Literal["auto", "transformer", "linear", "rules"] = "auto",
     rules_folder: Path | None = None,
-    ceo_names: Sequence[str] = (),
+    people: Sequence[Named] = (),
+    naming: Naming | None = None,
     feedback: Learnt = Learnt(),
 ) -> Scorer:
     """The scorer of one organisation, with the shipped rules and numbers unless told otherwise.
 
-    ``ceo_names``: whose name in a post sends it to the Chair; without them the organisation's known people.
+    ``people``: those of whom a post may speak and who then are not told; without them the organisation's known
+    people, all taken for the CEO. ``naming``: what tells of whom a post speaks, in place of one made for ``people``.
 
     Raises ``RulesFaulty`` (a rule file that cannot be used) and ValueError (the numbers).
     """
@@ -302,7 +315,7 @@ def build_scorer(
         everyday,
         reader=reader,
         glossary=glossary,
-        ceo_names=ceo_names,
+        naming=naming or build_naming(organisation, people or [Named("ceo", name) for name in organisation.people]),
         learnt=feedback,
     )
 
@@ -327,14 +340,6 @@ def _signal(hit: Hit, weight: float) -> Signal:
 def _is_wordless(text: str) -> bool:
     """Nothing but signs and emoji: no language is needed to judge it."""
     return not any(sign.isalpha() for sign in text)
-
-
-def _name_pattern(name: str) -> re.Pattern[str]:
-    """Finds a person's full name, or a title and the last name."""
-    words = [re.escape(word) for word in name.split()]
-    full = r"\s+".join(words)
-    titled = rf"(?:mrs?|ms|miss|mx|dr|prof|sir|dame|rev)\.?\s+{words[-1]}"
-    return re.compile(rf"(?<!\w)(?:{full}|{titled})(?!\w)", re.IGNORECASE)
 
 
 _OWN_WORD = 7

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from town import LONG, PLATFORMS, chatter_text, crisis_text, mark_of
 
 from connectors.model import Author, Kind
+from monitor.model import Named
 from monitor.scoring import build_scorer
 from monitor.store.tables import MentionRow
 from monitor.testing import House, story_settings
@@ -42,7 +43,7 @@ ENDINGS = (
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     settings = story_settings(tmp_path)
-    scorer = build_scorer(settings.organisation, model="linear", ceo_names=("Rowan Ashdown",))
+    scorer = build_scorer(settings.organisation, model="linear", people=(Named("ceo", "Rowan Ashdown"),))
     made = House(settings, PLATFORMS, scorer=scorer)
     made.tick()
     made.fast_forward(minutes=2)

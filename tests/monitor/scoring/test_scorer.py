@@ -11,7 +11,7 @@ from makers import a_mention
 
 from alerts.model import Severity
 from connectors.model import Author, Kind, Mention, clean_text
-from monitor.model import Category
+from monitor.model import Category, Named
 from monitor.scoring import Harmless, Learnt, Reading, Scorer, build_scorer
 from monitor.scoring.combine import Lines, RuleResult, combine, load_lines
 from monitor.scoring.copies import copy_mark
@@ -166,7 +166,7 @@ def test_our_own_posts_have_rules_of_their_own():
 
 
 def test_a_question_thanks_and_the_name_of_the_ceo_are_noticed():
-    scorer = build_scorer(corpus_organisation(), model="rules", ceo_names=("Rowan Ashdown",))
+    scorer = build_scorer(corpus_organisation(), model="rules", people=(Named("ceo", "Rowan Ashdown"),))
     assert scorer.assess(a_mention("Thank you! What time does it start?")).question
     assert scorer.assess(a_mention("Thank you!")).thanks
     assert scorer.assess(a_mention("rowan  ashdown knew about it")).spoken_of == ("ceo",)

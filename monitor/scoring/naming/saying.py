@@ -1,0 +1,429 @@
+"""Whether something is said of a person where she is named, or she is only called for, thanked, or not meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+
+from monitor.scoring.naming.forms import Strength
+from monitor.scoring.naming.tokens import Sort, Token, pieces_of
+from monitor.scoring.naming.words import Words, bag
+from monitor.scoring.vader import vader
+
+
+class Answer(IntEnum):
+    """Whether somebody is spoken of; the greater one wins where a text names her more than once."""
+
+    NOT = 0
+    UNCLEAR = 1
+    SPOKEN_OF = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One place where a person is named: tokens ``start`` to ``end``, and how surely she is meant.
+
+    ``by_role``: only by what she does here; ``loose``: by a word that means other things too. ``titled``: "Ms" and the
+    family name. ``doubtful``: perhaps the head of another house.
+    """
+
+    role: str
+    start: int
+    end: int
+    strength: Strength
+    sort: Sort
+    by_role: bool = False
+    loose: bool = False
+    doubtful: bool = False
+    apposed: bool = False
+    titled: bool = False
+
+
+_ENDS = frozenset({".", "!", "?", "\n", ";"})
+_FILLERS = bag(
+    """the your our please pls this that it on again back directly whoever is about with mr mrs ms miss mister madam
+    sir pani pan panie senor senora straight also just any by a dear me own if kindly via both actual , - : / ( " '
+    know kind personal """
+)
+_ASKS = bag(
+    """is are do does can could will would when where who whos what whats how which any anyone has have may shall
+    wheres hows should or quick question"""
+)
+_WANTS = bag("""want like have get need trust hope believe sure know think wish suppose guess assume glad""")
+_MUST = bag("should must needs need ought has may might will would wants can could")
+_HEARS = bag(
+    """know knows hear see read reads sees told aware look looks call ring phone reply answer come help please check
+    visit speak talk meet ask arrange explain contact email"""
+)
+_WHY = bag("where why what whats wheres about how hows whether who when her him")
+_LOW = bag("at in on for with to and or but from of , ) : - if than")
+_MAKES_HER = bag("by because from is was hes shes youre its thats of with like")
+_POLITE = bag("""please pls plz help hello hi kindly dear my attention fao attn message note forward pass""")
+_SHOULD = bag("""should may might need will can could would are please do have must mentioned said asked wanted""")
+_ARTICLES = bag("the your our this that their its a big own very")
+_TELLS = bag("told said says asked made makes called sent took promised lets gets got keeps")
+_SOMEBODY = bag(
+    """me us my our him her them girls boys kids children staff volunteers parents mum son daughter sister brother lad
+    everyone people nobody someone somebody girl boy child teenagers you"""
+)
+
+
+class Saying:
+    """Weighs the words around a name. Holds no state."""
+
+    def __init__(self, words: Words, everyday: frozenset[str], ours: frozenset[str]) -> None:
+        self._words = words
+        self._everyday = everyday
+        self._ours = ours
+
+    def of(self, scene: Scene) -> Answer:
+        """What the text says of the person at the scene's finding."""
+        finding = scene.finding
+        if self._is_namesake(scene):
+            return Answer.NOT
+        if (addressed := self._addressed(scene)) is not None:
+            return addressed or self._of_handle(scene)
+        if self._is_about(scene):
+            return Answer.SPOKEN_OF
+        if self._is_kind(scene):
+            return Answer.NOT
+        grave = self._is_grave(scene.said_here)
+        if not grave and (self._is_question(scene) or self._is_belonging(scene)):
+            return Answer.NOT
+        if finding.strength is Strength.FIRST and not scene.other_mentions:
+            return self._of_first_name(scene, grave=grave)
+        if grave:
+            mixed = finding.doubtful or self._words.thanks.count(scene.plain_sentence)
+            return Answer.UNCLEAR if mixed else Answer.SPOKEN_OF
+        return Answer.UNCLEAR if self._is_said_of(scene) else Answer.NOT
+
+    def _of_handle(self, scene: Scene) -> Answer:
+        """A handle, mailbox or full name is called out rather than called for: that takes a "please" or "thanks"."""
+        finding = scene.finding
+        full = finding.strength is Strength.SURE and not finding.titled and not finding.apposed
+        if finding.sort is Sort.WORD and not full:
+            return Answer.NOT
+        if finding.sort is Sort.EMAIL and self._words.called.ends(scene.before, len(scene.before)):
+            return Answer.NOT if self._is_kind(scene) else Answer.UNCLEAR
+        if scene.polite or self._is_kind(scene) or self._is_question(scene):
+            return Answer.NOT
+        return Answer.UNCLEAR
+
+    def _is_said_of(self, scene: Scene) -> bool:
+        """Without any bad word: whether the text says anything of her at all."""
+        finding = scene.finding
+        if finding.strength is Strength.SURE or finding.sort is not Sort.WORD:
+            return True
+        if self._is_elsewhere(scene):
+            return False
+        if not finding.by_role:
+            here = bool(self._ours.intersection(scene.after[:4])) or scene.after[:1] in {(",",), (":",), ("(",)}
+            return here or scene.told or scene.is_subject or scene.owns_something or self._is_grave(scene.said_near)
+        if scene.told:
+            return True
+        if finding.loose:
+            return scene.is_subject and (scene.has_article or self._is_grave(scene.said_near))
+        return not finding.doubtful
+
+    # ── somebody else ──
+
+    def _is_namesake(self, scene: Scene) -> bool:
+        finding, words = scene.finding, self._words
+        if finding.by_role or finding.apposed or finding.sort is not Sort.WORD:
+            return False
+        after = scene.after
+        if after and after[0] in words.namesake_after and not scene.owns_something:
+            return True
+        if finding.strength is Strength.SURE:
+            return finding.titled and self._is_apposed(scene)
+        before = scene.before[-1:]
+        if before and before[0] in words.namesake_before:
+            return True
+        if finding.strength is Strength.FIRST and self._has_job(scene):
+            return True
+        if scene.is_plural and before and before[0] in {"the", "all", "other", "two", "both"}:
+            return True
+        return self._is_apposed(scene) or self._has_other_name(scene)
+
+    def _is_apposed(self, scene: Scene) -> bool:
+        after = scene.after[1:] if scene.after[:1] in {(",",), ("(",)} else scene.after
+        if not after or self._ours.intersection(after[:5]) or scene.owns_something:
+            return False
+        if after[0].isdigit() or self._words.apposed.at(after, 0):
+            return True
+        return (
+            not scene.finding.titled and bool(self._words.is_word.at(after, 0)) and not self._is_grave(scene.said_here)
+        )
+
+    def _has_job(self, scene: Scene) -> bool:
+        before = scene.before[-1:]
+        if before and before[0] in self._words.jobs:
+            return True
+        after = [w for w in scene.after[:5] if w not in {",", "(", "the", "one", "of", "your", "our", "a", "who", "is"}]
+        return bool(after) and (after[0] in self._words.jobs or after[0].rstrip("s") in self._words.jobs)
+
+    def _has_other_name(self, scene: Scene) -> bool:
+        """ "Rowan Atkinson", "Geoff Ashdown": another part of a name than ours stands beside."""
+        first = scene.finding.strength is Strength.FIRST
+        beside = scene.next_token if first else scene.last_token
+        if (
+            beside is None
+            or beside.sort is not Sort.WORD
+            or (first and scene.owns_something)
+            or (not first and beside.owns)
+        ):
+            return False
+        if beside.word in self._words.first_names and (not first or beside.capital):
+            return True
+        if beside.word in self._everyday or beside.word in self._words.titles or len(beside.word) < 3:
+            return False
+        if beside.word in self._words.nicknames:
+            return True
+        starts = not first and len(scene.before) == 1
+        return beside.capital and not beside.raw.isupper() and not starts and not self._is_grave(scene.said_here)
+
+    # ── called for ──
+
+    def _addressed(self, scene: Scene) -> Answer | None:
+        if scene.owns_something and not self._is_belonging(scene):
+            return None
+        if scene.finding.sort is Sort.LINK:
+            return None
+        if self._is_wished_for(scene):
+            return self._spoken_to(scene)
+        words, before = self._words, scene.lead
+        cut = len(before)
+        for _ in range(4):
+            if before[max(0, cut - 1) : cut] in {("ask",), ("asks",)}:
+                return (
+                    None
+                    if scene.after[:1] and scene.after[0] in _WHY and not scene.finding.loose
+                    else self._spoken_to(scene)
+                )
+            if words.called.ends(before, cut):
+                return self._called_for(scene)
+            if words.call.ends(before, cut):
+                return self._spoken_to(scene)
+            if not cut or before[cut - 1] not in _FILLERS:
+                break
+            cut -= 1
+        if not cut and before and before[0] in {"to", "for"} or before in {("to",), ("for",)}:
+            return self._spoken_to(scene)
+        return self._spoken_to(scene) if self._is_vocative(scene) else None
+
+    def _is_wished_for(self, scene: Scene) -> bool:
+        """ "The CEO should know", "could the director ring me", "I hope Rowan reads this"."""
+        before, after = scene.lead, scene.after
+        heard = bool(_HEARS.intersection(after[:4]))
+        if (
+            after
+            and after[0] in _MUST
+            and _HEARS.intersection(w for w in after[1:4] if w not in {"to", "be", "please"})
+        ):
+            return len(after) > 2 and bool(_HEARS.intersection(after[1:3]) or after[1] in {"to", "be", "please"})
+        if heard and before and before[0] in (_MUST | {"do", "does", "is", "please", "id"}) and len(before) < 4:
+            return True
+        if after and after[0] in {"could", "please"} and after[1:2] not in {("not",), ("nt",), ("never",)}:
+            return True
+        if (
+            before[-1:]
+            and before[-1] in _WANTS
+            and after[:1]
+            and after[0]
+            in {
+                "to",
+                "will",
+                "can",
+                "reads",
+                "sees",
+                "is",
+                "would",
+                "knows",
+                "ring",
+                "call",
+                "gets",
+                "hears",
+                "could",
+                "phone",
+            }
+        ):
+            return True
+        if before[-1:] in {("let",), ("make",)} and "know" in after[:3]:
+            return True
+        return bool(before) and before[0] in {"is", "are"} and len(before) < 4 and "right" in after[:3]
+
+    def _is_vocative(self, scene: Scene) -> bool:
+        words, after = self._words, scene.after
+        finding = scene.finding
+        if finding.by_role and scene.has_article or finding.sort in {Sort.LINK, Sort.EMAIL}:
+            return False
+        if not scene.begins:
+            return not after and scene.before[-1:] == (",",) and finding.sort is Sort.WORD and not scene.said_you
+        if not after:
+            return scene.sentence_end == "\n" or (scene.first and scene.polite)
+        if after[0] in {",", ":", "-", "ji", "sir", "madam"}:
+            some = words.spoken_to if finding.titled or finding.strength is Strength.FIRST else words.spoken_at_once
+            return len(after) == 1 or bool(some.at(after, 1))
+        named = finding.titled or finding.strength is Strength.FIRST or (scene.told and not finding.by_role)
+        some = words.spoken_to if named and after[0] not in {"the", "a", "an"} else words.spoken_at_once
+        return bool(some.at(after, 0))
+
+    def _called_for(self, scene: Scene) -> Answer:
+        """Somebody told or asked her: nothing is said of her but where what she did about it is."""
+        tail = scene.after + scene.rest[:25]
+        if self._words.failed.count(tail):
+            return Answer.SPOKEN_OF if {"he", "she", "who"}.intersection(tail[:6]) else Answer.UNCLEAR
+        if {"he", "she", "who", "him", "her"}.intersection(scene.after) or scene.rest[:1] in {("he",), ("she",)}:
+            return Answer.UNCLEAR
+        return Answer.NOT
+
+    def _spoken_to(self, scene: Scene) -> Answer:
+        text = scene.after + scene.rest
+        if text[1:2] == ("you",) and text[0] == "," and text[2:3] and text[2] not in _SHOULD:
+            return Answer.UNCLEAR
+        for n, word in enumerate(text[:-1]):
+            if word in {"you", "youve", "your"} and any(w in self._words.personal for w in text[n + 1 : n + 4]):
+                return Answer.UNCLEAR
+        return Answer.NOT
+
+    # ── what is said ──
+
+    @staticmethod
+    def _is_about(scene: Scene) -> bool:
+        before = [word for word in scene.before[-3:] if word not in {"the", "your", "our", "this", "that"}]
+        return before[-1:] in (["about"], ["against"]) and scene.finding.strength is not Strength.FIRST
+
+    def _is_kind(self, scene: Scene) -> bool:
+        words = scene.plain_sentence
+        if len(scene.tokens) < 70:
+            words = words + scene.nearby
+        kind, grave = self._words.thanks.count(words), sum(word in self._words.grave for word in words)
+        return kind > grave
+
+    def _is_grave(self, said: Said) -> bool:
+        return any(word in self._words.grave for word in said.words) or vader().compound(said.text) < -0.3
+
+    def _is_elsewhere(self, scene: Scene) -> bool:
+        """Talk of a match, a menu, a song: whoever is named there is somebody else, or does no wrong."""
+        return not self._words.elsewhere.isdisjoint(scene.sentence)
+
+    @staticmethod
+    def _is_question(scene: Scene) -> bool:
+        asks = bool(scene.before) and scene.before[0] in _ASKS and not {"did", "why"}.intersection(scene.before)
+        return asks and (scene.sentence_end == "?" or len(scene.lead) == 1)
+
+    def _is_belonging(self, scene: Scene) -> bool:
+        named = not scene.finding.by_role and scene.finding.strength is not Strength.FIRST
+        return scene.owns_something and not named and any(w in self._words.belongings for w in scene.after[:2])
+
+    def _of_first_name(self, scene: Scene, *, grave: bool) -> Answer:
+        after = scene.after[:2]
+        said = any(word in self._words.deeds or word.endswith("ed") for word in after) or scene.owns_something
+        quoted = '"' in scene.after[:6]
+        told = bool(scene.after) and scene.after[0] in _TELLS and bool(_SOMEBODY.intersection(scene.after[:4]))
+        enough = grave or quoted or (not self._is_elsewhere(scene) and (scene.told or told))
+        return Answer.UNCLEAR if said and enough else Answer.NOT
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A stretch of text: its words as compared, and as written."""
+
+    words: tuple[str, ...]
+    text: str
+
+
+class Scene:
+    """A finding with the words around it: its sentence before and after it, and the rest of the text.
+
+    ``told``: the text is a tip, written because something is wrong.
+    """
+
+    def __init__(
+        self, tokens: Sequence[Token], findings: Sequence[Finding], finding: Finding, *, told: bool = False
+    ) -> None:
+        self.told = told
+        self.tokens = tokens
+        self.finding = finding
+        start, end = finding.start, finding.end
+        first = start
+        while first > 0 and start - first < 40 and not _ends_sentence(tokens, first - 1):
+            first -= 1
+        last = end
+        while last < len(tokens) and last - end < 60 and not _ends_sentence(tokens, last):
+            last += 1
+        self._start, self._stop = first, last
+        self.before = tuple(token.word for token in tokens[first:start])
+        self.after = tuple(token.word for token in tokens[end:last])
+        lead = len(self.before)
+        while finding.by_role and lead and self.before[lead - 1] in _ARTICLES:
+            lead -= 1
+        self.lead = self.before[:lead]
+        self.has_article = lead < len(self.before)
+        self.rest = tuple(token.word for token in tokens[last + 1 : last + 80])
+        self.nearby = tuple(t.word for t in tokens[max(0, first - 30) : first]) + self.rest[:40]
+        self.sentence_end = tokens[last].raw if last < len(tokens) else ""
+        self.begins = not [
+            w for w in self.before if w not in {'"', "'", "so", "ok", "well", "oh", "the", "your", "yo", "please"}
+        ]
+        self.first = first == 0
+        self.last_token = tokens[start - 1] if start > first else None
+        self.next_token = tokens[end] if end < last else None
+        self.owns_something = tokens[end - 1].owns
+        raw = tokens[end - 1].raw.casefold().rstrip("'")
+        self.is_plural = raw.endswith("s") and not tokens[end - 1].owns
+        self.other_mentions = any(
+            f is not finding and f.role == finding.role and f.strength > Strength.FIRST for f in findings
+        )
+
+    @property
+    def polite(self) -> bool:
+        """Whether the text asks for something."""
+        return bool(_POLITE.intersection(self.sentence + self.rest[:30]))
+
+    @cached_property
+    def sentence(self) -> tuple[str, ...]:
+        """The words of the sentence around the name."""
+        return self.before + self.after
+
+    @property
+    def said_you(self) -> bool:
+        """Whether somebody is told off: "shame on you"."""
+        return bool({"you", "your"}.intersection(self.before)) and "please" not in self.before
+
+    @property
+    def is_subject(self) -> bool:
+        """Whether something that she does may follow."""
+        return self.after[0] not in _LOW if self.after else not self.lead
+
+    @cached_property
+    def plain_sentence(self) -> tuple[str, ...]:
+        """The sentence without what it quotes."""
+        words: list[str] = []
+        quoted = False
+        for word in (*self.before, "§", *self.after):
+            quoted = quoted != (word == '"')
+            if not quoted:
+                words.append(word)
+        return tuple(words)
+
+    @cached_property
+    def said_here(self) -> Said:
+        """The sentence; a hashtag with the name speaks too."""
+        here = self.tokens[self._start : self._stop]
+        tags = [p for t in here if t.sort in {Sort.TAG, Sort.LINK} for p in pieces_of(t.raw)[:12]]
+        return Said((*(token.word for token in here), *tags), " ".join(token.raw for token in here))
+
+    @cached_property
+    def said_near(self) -> Said:
+        """The sentence and what stands near it."""
+        near = self.tokens[max(0, self._start - 30) : self._stop + 40]
+        return Said(tuple(token.word for token in near), " ".join(token.raw for token in near))
+
+
+def _ends_sentence(tokens: Sequence[Token], at: int) -> bool:
+    if tokens[at].raw not in _ENDS:
+        return False
+    return tokens[at].raw != "." or at == 0 or len(tokens[at - 1].word) > 1

@@ -1,0 +1,99 @@
+"""A text taken apart into words, signs, handles, addresses and links. Linear in the length of the text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from urllib.parse import unquote
+
+from connectors.model import MAX_TEXT
+from monitor.scoring.text import fold, hashtag_words, leet, readable
+
+MAX_TOKENS = 6_000
+"""Words and signs of one text that are looked at."""
+
+
+class Sort(Enum):
+    """What a token is."""
+
+    WORD = auto()
+    MARK = auto()
+    TAG = auto()
+    EMAIL = auto()
+    LINK = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One word or sign: as written, and in the form in which it is compared, without possessive ending."""
+
+    sort: Sort
+    raw: str
+    word: str
+    owns: bool = False
+    """Ends in 's or ' and so has something."""
+
+    @property
+    def capital(self) -> bool:
+        """Whether the first letter is a capital one."""
+        return self.raw[:1].isupper()
+
+
+_TOKEN = re.compile(
+    r"(?P<link>(?:https?://|www\.)[^\s<>\"]{1,2000}|[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}/[^\s<>\"]{1,500})"
+    r"|(?P<email>[\w.+'\-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5})"
+    r"|(?P<tag>[@#]\w[\w.\-]{0,80})"
+    r"|(?P<number>\d+(?:st|nd|rd|th)?(?![^\W_]))"
+    r"|(?P<word>[^\W_](?:[^\W_]|\*+(?=[^\W_]))*(?:'[^\W\d_]+)*'?)"
+    r"|(?P<mark>[^\w\s]|_|\n)"
+)
+_SORTS = {"link": Sort.LINK, "email": Sort.EMAIL, "tag": Sort.TAG, "word": Sort.WORD, "number": Sort.WORD}
+_LETTERS = str.maketrans({"æ": "ae", "œ": "oe", "þ": "th", "ð": "d"})
+_DOTTED = re.compile(r"\b[Cc]\.[Ee]\.[Oo]\b\.?")
+
+
+def plain(word: str) -> str:
+    """The form in which words and names are compared: small letters without accents and apostrophes."""
+    folded = fold(word)
+    return folded if folded.isascii() else folded.translate(_LETTERS)
+
+
+def tokens_of(text: str) -> list[Token]:
+    """The tokens of ``text``, which is capped."""
+    found: list[Token] = []
+    for match in _TOKEN.finditer(_DOTTED.sub("CEO", readable(text[:MAX_TEXT]))):
+        found.append(_token(match))
+        if len(found) >= MAX_TOKENS:
+            break
+    return found
+
+
+def _token(match: re.Match[str]) -> Token:
+    raw = match[0]
+    sort = _SORTS.get(match.lastgroup or "", Sort.MARK)
+    if sort is not Sort.WORD:
+        return Token(sort, raw, raw.casefold())
+    bare = raw.rstrip("'")
+    owns = bare != raw and bare[-1:].casefold() == "s"
+    if bare[-2:].casefold() == "'s":
+        return Token(sort, raw, plain(bare[:-2]), owns=True)
+    return Token(sort, raw, _undisguised(bare), owns)
+
+
+def _undisguised(word: str) -> str:
+    """The word as compared; "R0wan" without the digit that stands for a letter."""
+    if word.isalpha() or word.isdigit():
+        return plain(word)
+    return plain(next(iter(leet(word)), word))
+
+
+def pieces_of(tag: str) -> list[str]:
+    """The folded pieces of a handle, hashtag, mailbox or link: ``@rowan_ashdown``, ``#RowanAshdown``."""
+    return [plain(word) for part in _split(tag) for word in hashtag_words(part)]
+
+
+def _split(text: str) -> Iterator[str]:
+    decoded = unquote(text) if "%" in text else text
+    return (part for part in re.split(r"[\W_]+", decoded.replace("'", "")) if part)

@@ -1,0 +1,178 @@
+"""Of whom a text speaks: measured on wordings that were written for it, and held on wordings made from forms."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from connectors.model import Organisation
+from monitor.model import Named
+from monitor.scoring.naming import Answer, Naming, Spoken, build_naming
+
+WORDINGS = Path(__file__).parent / "wordings"
+HOUSE = Organisation("Tessellate UK", ("TessellateUK", "TUK"), domains=("tessellateuk.example",))
+RECOGNISED, WRONGLY, UNCLEARLY = 0.98, 0.01, 0.05
+
+
+@cache
+def naming(ceo: str, chair: str) -> Naming:
+    return build_naming(HOUSE, (Named("ceo", ceo), Named("chair", chair)))
+
+
+def answers(text: str, ceo: str = "Rowan Ashdown", chair: str = "Siân O’Brien", *, told: bool = False) -> set[str]:
+    """The roles of whom ``text`` speaks for certain or perhaps."""
+    spoken = naming(ceo, chair).spoken(text, told=told)
+    return {*spoken.of, *spoken.perhaps}
+
+
+@pytest.mark.parametrize("half", ["seen"])
+def test_who_is_meant_is_recognised_and_nobody_else(half: str) -> None:
+    found: Counter[tuple[bool, Answer]] = Counter()
+    for line in (WORDINGS / f"{half}.jsonl").read_text("utf-8").splitlines():
+        row = json.loads(line)
+        answer = naming(row["ceo"], row["chair"]).answers(row["text"], told=row["kind"] == "tip")
+        meant = row["means"] != "nobody"
+        found[meant, answer.get(row["means"], Answer.NOT) if meant else max(answer.values(), default=Answer.NOT)] += 1
+    meant, ordinary = (sum(n for (is_meant, _), n in found.items() if is_meant is wanted) for wanted in (True, False))
+    assert min(meant, ordinary) > 200
+    assert 1 - found[True, Answer.NOT] / meant >= RECOGNISED
+    assert found[False, Answer.SPOKEN_OF] / ordinary <= WRONGLY
+    assert found[False, Answer.UNCLEAR] / ordinary <= UNCLEARLY
+
+
+PEOPLE = (
+    ("Rowan", "Ashdown"),
+    ("Siân", "O’Brien"),
+    ("Deepika", "Raghunathan"),
+    ("Zoë", "Castellanos"),
+    ("Ifeanyi", "Okwuosa"),
+    ("Carys", "Bevan-Price"),
+    ("Noor", "al-Hakim"),
+)
+DEEDS = ("lied to my mother", "touched my daughter", "knew and covered it up", "stole the raffle money")
+
+
+def forms(first: str, last: str) -> list[str]:
+    """The ways in which people write a name."""
+    bare = last.replace("’", "").replace("-", "")
+    swapped = last[:2] + last[3] + last[2] + last[4:]
+    return [
+        f"{first} {last}",
+        f"{first} {last}".upper(),
+        f"{first} {last}".lower(),
+        f"{first} {last.replace('’', chr(39))}",
+        f"{first} {bare}",
+        f"{first}-{last}",
+        f"{first[0]}. {last}",
+        f"{first[0]} {last}",
+        f"Mr {last}",
+        f"Ms. {last}",
+        f"Dr {first} {last}",
+        f"{last}",
+        f"#{first}{bare}",
+        f"@{first}_{bare}".lower(),
+        f"@{first}{bare}".lower(),
+        f"{first[0]}.{bare}@tessellateuk.example".lower(),
+        f"{first}, your director,",
+        f"{first}, the CEO,",
+        f"{first} {swapped}",
+        f"https://gazette.example/news/{first}-{bare}".lower(),
+    ]
+
+
+@pytest.mark.parametrize(("first", "last"), PEOPLE)
+def test_a_name_is_recognised_in_every_form(first: str, last: str) -> None:
+    missed = [
+        f"{form} {deed}"
+        for form, deed in itertools.product(forms(first, last), DEEDS)
+        if "ceo" not in answers(f"{form} {deed}", f"{first} {last}", "Oliver Penhaligon")
+    ]
+    assert missed == []
+
+
+CEO = ("the CEO", "your CEO", "the chief exec", "your chief executive", "your director", "the director", "your boss",
+       "the C.E.O.", "Tessellate's boss", "the charity's chief", "the man who runs Tessellate", "the head of TUK",
+       "whoever runs this charity", "the one in charge there", "your managing director", "Mr CEO")  # fmt: skip
+CHAIR = ("the chair of trustees", "your chair", "your chairman", "the chairwoman", "the Chair", "the head of your board",
+         "the chair of your trustees", "TUK's chair", "your chair of the board", "the chairperson")  # fmt: skip
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_a_role_of_which_something_is_said_means_who_has_it(deed: str) -> None:
+    assert [role for role in CEO if answers(f"{role} {deed}") != {"ceo"}] == []
+    assert [role for role in CHAIR if answers(f"{role} {deed}") != {"chair"}] == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "please tell {}, my son was hurt",
+        "Could {} ring me? My daughter was hit by another girl.",
+        "I would like {} to know that one of your volunteers is messaging my daughter.",
+        "pass this on to {} please: somebody is selling pills behind the hall",
+        "For the attention of {}. A man took pictures of the children.",
+        "Can somebody let {} know there is a gas smell",
+    ],
+)
+@pytest.mark.parametrize("who", ["the CEO", "your director", "the chief exec", "Rowan", "Mr Ashdown"])
+def test_whoever_is_called_for_is_told(call: str, who: str) -> None:
+    assert answers(call.format(who), told=True) == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The CEO of the bank came to my school and was boring",
+        "a school's CEO shouted at my daughter",
+        "the deputy director was rude",
+        "my own boss lied to me",
+        "Rowan Atkinson was rude on stage",
+        "Geoff Ashdown hit a six",
+        "Ashdown Forest was muddy and my boy got hurt",
+        "my son Rowan was hit by a ball",
+        "Rowan in year 9 hit my son",
+        "Rowan, 13, was hit by a ball",
+        "the chair broke and my son was hurt",
+        "director's cut was disgusting",
+        "Thanks to Rowan for speaking at our assembly",
+        "Great speech by Rowan Ashdown last night",
+    ],
+)
+def test_somebody_else_and_thanks_hide_nothing(text: str) -> None:
+    assert answers(text) == set()
+
+
+def test_an_unclear_word_is_marked_as_such() -> None:
+    assert naming("Rowan Ashdown", "Siân O’Brien").spoken("Rowan Ashdown was in the minibus") == Spoken((), ("ceo",))
+    assert naming("Rowan Ashdown", "Siân O’Brien").spoken("Rowan Ashdown lied") == Spoken(("ceo",), ())
+
+
+def test_a_writer_of_ours_and_a_link_are_looked_at_too() -> None:
+    ours = naming("Rowan Ashdown", "Siân O’Brien")
+    assert ours.spoken("so be it", author="Rowan Ashdown , @rowan_ashdown").perhaps == ("ceo",)
+    assert ours.spoken("so be it", author="Rowan , @rowan_m").perhaps == ()
+    assert ours.spoken("look", links=("https://x.example/rowan-ashdown-and-the-minutes",)).perhaps == ("ceo",)
+    assert ours.spoken("look https://tessellateuk.example/team/rowan-ashdown").perhaps == ()
+
+
+def test_everybody_in_the_settings_is_recognised_by_name_and_other_names() -> None:
+    people = (
+        Named("ceo", "Rowan Ashdown", "ra@tessellateuk.example", ("Ro the Boat", "@r_ash")),
+        Named("operator", "Ines Varga"),
+    )
+    ours = build_naming(HOUSE, people)
+    assert ours.spoken("Ines Varga shouted at my son").of == ("operator",)
+    for text in ("@r_ash lied", "Ro the Boat lied", "ra@tessellateuk.example lied"):
+        assert ours.spoken(text).of == ("ceo",), text
+
+
+@pytest.mark.parametrize(
+    "piece", ["Rowan Ashdown ", "the ceo ", "@a", "x@", "a.b/", "T. ", "R*", "the chair of the board of the "]
+)
+def test_the_longest_text_is_capped(piece: str) -> None:
+    naming("Rowan Ashdown", "Siân O’Brien").spoken(piece * 200_000)
