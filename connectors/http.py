@@ -10,11 +10,11 @@ import ipaddress
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
+from connectors.addresses import host_of
 from connectors.errors import UnexpectedReply, Unreachable, shape_of
 
 CONNECT_TIMEOUT = 5.0
@@ -25,7 +25,7 @@ MAX_BODY = 20 * 1024 * 1024
 
 def is_loopback(url: str) -> bool:
     """Whether ``url`` leads to this machine, where environment proxies and netrc must not apply."""
-    host = urlsplit(url).hostname or ""
+    host = host_of(url)
     if host == "localhost":
         return True
     try:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from connectors.addresses import host_of
 from connectors.errors import ConnectorError, SetupRejected, UnexpectedReply, shape_of
 from connectors.graph import again
 from connectors.graph.place import Task
@@ -113,7 +113,7 @@ class Settings:
     @property
     def by_instagram_login(self) -> bool:
         """Whether the token is one of Instagram's own login, which knows no proof (platform facts, 2.1)."""
-        return (urlsplit(self.base_url).hostname or "").startswith("graph.instagram.")
+        return host_of(self.base_url).startswith("graph.instagram.")
 
 
 class InstagramConnector:
@@ -393,7 +393,7 @@ def refresh(settings: Settings, grant: Grant) -> Grant:
     try:
         if settings.app_id and settings.app_secret and not settings.by_instagram_login:
             answer, at = graph.exchange(settings.app_id, settings.app_secret)
-        elif (urlsplit(settings.base_url).hostname or "").startswith("graph.facebook."):
+        elif host_of(settings.base_url).startswith("graph.facebook."):
             raise SetupRejected(
                 "The token cannot be renewed without app_id and app_secret.",
                 "Put both into the settings, or put in a new token by hand before this one ends.",

@@ -68,7 +68,7 @@ def load_cards(path: Path | None = None) -> Cards:
     where = path or resource("first_hour.toml")
     try:
         raw = tomllib.loads(where.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise CardsError(f"{where.name}: the file cannot be read ({type(error).__name__}).") from None
     except tomllib.TOMLDecodeError as error:
         raise CardsError(f"{where.name}: not TOML: {error}.") from None

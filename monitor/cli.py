@@ -649,6 +649,8 @@ def evaluate(file: Path | None, feedback: bool, config: Path | None) -> None:
     try:
         rows = [json.loads(line) for line in file.read_text("utf-8").splitlines() if line.strip()]
         click.echo(measure(rows, _scorer(config)), nl=False)
+    except RecursionError:
+        raise Stop(f"{file} is not a file of labelled posts: a line is nested too deep.", WRONG) from None
     except (ValueError, RowFaulty) as error:
         raise Stop(f"{file} is not a file of labelled posts: {error}", WRONG) from None
 

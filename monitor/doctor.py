@@ -89,6 +89,13 @@ def _settings(app: App, now: datetime) -> Iterator[Finding]:
             "Add [people.chair].",
         )
     yield from mailboxes.look(settings)
+    if settings.public_url.startswith("https://") and not settings.web.trusted_proxies:
+        yield Finding(
+            Level.NOTE,
+            "[web] public_url is one of https, yet trusted_proxies says that no proxy stands in front: what encrypts "
+            "there is not believed, and all visitors look like one.",
+            "Set trusted_proxies to the number of proxies in front; one, usually.",
+        )
     for note in digest.setup_notes(app, now):
         yield Finding(Level.BAD if "[privacy]" in note else Level.NOTE, note)
     for role, person in app.people.items():

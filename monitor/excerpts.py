@@ -9,14 +9,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.model import Quote, Reason
+from connectors.addresses import parts_of
 from connectors.model import Organisation
+from monitor.addresses import may_be_pressed
 from monitor.clock import say_duration, say_moment
 from monitor.hearing import say_platform
 from monitor.store.tables import IncidentAccountRow, IncidentRow, MentionRow
@@ -96,26 +97,15 @@ def quote_of(row: MentionRow, ground: Ground, *, bare: bool = False) -> Quote:
 
 def permalink(platform: str, external_id: str, url: str, names: Sequence[str] = ()) -> str:
     """The post's address without anybody's handle; empty where there is none such (settled questions, 4)."""
-    parts = urlsplit(url)
+    parts = parts_of(url)
     if platform == "x" or parts.hostname in {"x.com", "twitter.com", "www.x.com", "mobile.twitter.com"}:
         return f"https://x.com/i/web/status/{external_id}" if external_id.isdigit() else ""
     first = parts.path.strip("/").partition("/")[0]
     if platform == "facebook" and first and not first.isdigit() and first not in _PEOPLE_FREE:
         url = f"https://www.facebook.com/{external_id}" if re.fullmatch(r"\d+(_\d+)?", external_id) else ""
-    if parts.scheme not in {"http", "https"} or any(name.casefold() in url.casefold() for name in names if name):
+    if not may_be_pressed(url) or any(name.casefold() in url.casefold() for name in names if name):
         return ""
     return url
-
-
-def known_permalink(url: str) -> str:
-    """The address of a post on one of the known platforms, without a handle; empty for any other address."""
-    host = (urlsplit(url).hostname or "").removeprefix("www.").removeprefix("m.").removeprefix("mobile.")
-    known = {"x.com": "x", "twitter.com": "x", "facebook.com": "facebook", "instagram.com": "instagram"}
-    known |= {"linkedin.com": "linkedin", "youtube.com": "youtube", "youtu.be": "youtube"}
-    if not url.startswith("https://") or host not in known:
-        return ""
-    number = re.search(r"/status/(\d+)", url) or re.search(r"(?:/posts/|/videos/|fbid=)(\d+)", url)
-    return permalink(known[host], number[1] if number else "", url)
 
 
 def handles_of(row: MentionRow) -> tuple[str, ...]:

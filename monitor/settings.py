@@ -12,13 +12,13 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerts import addresses
 from alerts.mail_settings import MailSettings
 from alerts.model import Recipient
 from connectors import registry
+from connectors.addresses import parts_of
 from connectors.errors import ConnectorError
 from connectors.model import AnyPlatform, Money, Organisation
 from monitor.clock import read_duration, read_time_of_day
@@ -124,10 +124,9 @@ class Web:
 
 def _is_root(url: str) -> bool:
     """Whether an address names a host alone: the pages and their forms stand at its root."""
+    parts = parts_of(url)
     try:
-        parts = urlsplit(url)
         host = addresses.ascii_host(parts.hostname or "")
-        _ = parts.port  # raises for one that is none
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(host) and parts.path in {"", "/"} and not parts.query
@@ -263,7 +262,7 @@ class Settings:
         url = self.web.public_url.rstrip("/")
         if url.isascii():
             return url
-        parts = urlsplit(url)
+        parts = parts_of(url)
         port = f":{parts.port}" if parts.port else ""
         return f"{parts.scheme}://{addresses.ascii_host(parts.hostname or '')}{port}"
 
@@ -281,6 +280,8 @@ def _parsed(path: Path) -> dict[str, Any]:
             f"The settings file {path} cannot be read ({error.strerror}). "
             "`earshot config example > earshot.toml` writes one to begin with."
         ) from None
+    except RecursionError:
+        raise SettingsError(f"The settings file {path} cannot be read: a value in it is nested too deep.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"The settings file {path} is not TOML: {error}.") from None
 

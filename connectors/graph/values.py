@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
+from connectors.addresses import parts_of
 from connectors.model import Author, clean_text
 
 Node = Mapping[str, Any]
@@ -112,7 +113,7 @@ def onward(node: object, *, used: Mapping[str, str] | None = None, full: bool = 
     following = paging.get("next")
     found: dict[str, str] = {}
     if isinstance(following, str):
-        asked = parse_qs(urlsplit(following).query)
+        asked = parse_qs(parts_of(following).query)
         found = {key: asked[key][-1] for key in _ONWARD if key in asked}
     if isinstance(after, str) and after and (full or isinstance(following, str)):
         found = {"after": after}

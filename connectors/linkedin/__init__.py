@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from connectors.addresses import host_of
 from connectors.errors import ConnectorError, CredentialsRejected, UnexpectedReply, Unreachable, shape_of
 from connectors.linkedin.eye import Eye, Take
 from connectors.linkedin.line import (
@@ -75,7 +76,7 @@ class Settings:
         if not all(word.isascii() and word.isprintable() and " " not in word for word in (self.token, self.client_id)):
             raise ValueError("token and client_id: letters, digits and signs without spaces")
         for url in (self.base_url, self.auth_base_url):
-            if not url.startswith(("https://", "http://")):
+            if not url.startswith(("https://", "http://")) or not host_of(url):
                 raise ValueError("base_url and auth_base_url: scheme and host such as https://api.linkedin.com")
 
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
+from connectors.addresses import parts_of
 from connectors.errors import ConnectorError, CredentialsRejected, SetupRejected, UnexpectedReply, Unreachable, shape_of
 from connectors.model import (
     Allowance,
@@ -82,7 +82,7 @@ class Settings:
             raise ValueError("bearer_token: the bearer token of your app, on one line, from X's developer console")
         if any(c.isspace() for c in self.bearer_token):
             raise ValueError("bearer_token: a token without spaces")
-        parts = urlsplit(self.base_url)
+        parts = parts_of(self.base_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username:
             raise ValueError('base_url: an address such as "https://api.x.com"')
         if self.user_id and not ID.fullmatch(self.user_id):

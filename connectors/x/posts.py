@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
+from connectors.addresses import parts_of
 from connectors.errors import ConnectorError, CredentialsRejected, SetupRejected, UnexpectedReply, shape_of
 from connectors.model import Author, Kind, Mention, clean_text
 
@@ -134,11 +134,12 @@ def _links(source: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for entry in urls[:20] if isinstance(urls, list) else []:
         short, full = (entry.get("url"), entry.get("expanded_url")) if isinstance(entry, dict) else (None, None)
         if isinstance(short, str) and short.startswith("http") and isinstance(full, str) and len(full) <= 300:
-            try:
-                host = urlsplit(full).hostname or ""
-            except ValueError:
-                continue
-            if host.removeprefix("www.") not in {"x.com", "twitter.com", "pic.x.com"}:  # such a link holds a handle
+            parts = parts_of(full)
+            if parts.scheme and (parts.hostname or "").removeprefix("www.") not in {
+                "x.com",
+                "twitter.com",
+                "pic.x.com",
+            }:  # such a link holds a handle
                 yield short, full
 
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from urllib.parse import urlsplit
 
+from connectors.addresses import parts_of
 from connectors.model import Bucket, Connector, Organisation, Period, Platform, PollPlan, secret
 
 NAME = "youtube"
@@ -58,7 +58,7 @@ class Settings:
             raise ValueError("channel_id: the channel's id, which begins with UC, not its @handle")
         if not re.fullmatch(r"[!-~]+", self.api_key):
             raise ValueError("api_key: an API key of a Google Cloud project")
-        if urlsplit(self.base_url).scheme not in {"http", "https"} or not urlsplit(self.base_url).hostname:
+        if parts_of(self.base_url).scheme not in {"http", "https"} or not parts_of(self.base_url).hostname:
             raise ValueError(f'base_url: an address such as "{BASE_URL}"')
         if self.daily_units < 1 or self.daily_searches < 0:
             raise ValueError("daily_units: at least 1; daily_searches: 0 or more")

@@ -20,6 +20,7 @@ from alerts.model import (
     Severity,
 )
 from monitor import excerpts
+from monitor.addresses import post_address
 from monitor.cards import Advice
 from monitor.clock import say_duration, say_moment
 from monitor.escalation import may_be_closed_by_link
@@ -74,7 +75,7 @@ def tip(writer: Writer) -> Notice:
     if row.summary:
         facts.append(Fact("In their words", "these stand in Earshot, not in this mail, for they may name somebody"))
     if row.tip_link:
-        link = excerpts.known_permalink(row.tip_link)
+        link = post_address(row.tip_link)
         if link:
             quotes = (Quote("The post they mean", writer.say(row.opened_at), None, link),)
         else:

@@ -270,7 +270,7 @@ def _read(folder: Path) -> tuple[RuleFiles, list[Problem]]:
         try:
             text = path.read_text("utf-8")
             raws.append((path.name, text, tomllib.loads(text)))
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, UnicodeDecodeError, RecursionError) as error:
             problems.append(Problem(path.name, 0, f"cannot be read ({type(error).__name__})"))
         except tomllib.TOMLDecodeError as error:
             line = re.search(r"line (\d+)", str(error))

@@ -91,8 +91,7 @@ class Pages:
 
     def __init__(self, server: Any, sockets: dict[int, Any]) -> None:
         self._server, self._sockets = server, sockets
-        listening = getattr(server, "effective_listen", None)
-        self.port = int(listening[0][1] if listening else server.effective_port)
+        self.port = int(server.effective_port)
         self._thread = threading.Thread(target=server.run, name="pages", daemon=True)
         self._thread.start()
 
@@ -118,21 +117,20 @@ def start_web(app: App) -> Pages:
 
 def serve(flask: Flask, web: Web) -> Pages:
     """Serve a WSGI application the way the pages are served. Raises OSError when the port is taken."""
-    from waitress.server import create_server
+    from monitor.web.serving import server_on
 
     host, _, port = web.bind.rpartition(":")
     logging.getLogger("waitress").setLevel(logging.ERROR)
     sockets: dict[int, Any] = {}
-    server = create_server(
+    server = server_on(
+        _listen(host.strip("[]"), int(port)),
         flask,
-        map=sockets,
-        sockets=[_listen(host.strip("[]"), int(port))],
+        watched=sockets,
         threads=THREADS,
         ident=None,
         max_request_body_size=MAX_BODY,
         max_request_header_size=16 * 1024,
         channel_timeout=30,
-        connection_limit=200,
         clear_untrusted_proxy_headers=not web.trusted_proxies,
     )
     return Pages(server, sockets)

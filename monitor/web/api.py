@@ -308,8 +308,8 @@ def _body(known: set[str]) -> dict[str, Any]:
         abort(415, "Send JSON: Content-Type: application/json.")
     try:
         body = request.get_json()
-    except HTTPException:
-        abort(400, "The body is not JSON.")
+    except (HTTPException, RecursionError):
+        abort(400, "The body is not JSON, or nested too deep.")
     if not isinstance(body, dict) or not set(body) <= known:
         abort(400, f"The body is an object with these keys only: {', '.join(sorted(known))}.")
     return body

@@ -11,7 +11,7 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from flask import Flask, Response, abort, g, jsonify, make_response, redirect, render_template, request
 from werkzeug.exceptions import HTTPException
@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from alerts.mail import error_place
 from alerts.takeover import Refused
+from connectors.addresses import host_of, parts_of
 from monitor.actions import NotAllowed
 from monitor.web.house import house_of
 from monitor.web.visitor import Visitor, read_visitor
@@ -57,6 +58,12 @@ def open_to(roles: frozenset[str]) -> Callable[[View], View]:
     return mark
 
 
+def under_any_name(view: View) -> View:
+    """A page that tells everybody the same and is asked by programs, which know the machine by whatever name."""
+    view.any_host = True  # type: ignore[attr-defined]
+    return view
+
+
 def proves_itself(view: View) -> View:
     """A route whose changes carry a proof of their own (a link's page token, a tool's token)."""
     view.proves_itself = True  # type: ignore[attr-defined]
@@ -92,21 +99,27 @@ def form_token() -> str:
     return keys.digest("form", "page", page_nonce())[:40]
 
 
+def is_https() -> bool:
+    """Whether the browser came by https: a proxy that we believe says so, or it asked for the public address, which is
+    one of https. So cookies are safe also where nobody told us of the proxy in front."""
+    return request.is_secure or house_of().is_public_https(_host(request.host))
+
+
 def cookie_name(what: str) -> str:
     """``__Host-`` on https, a plain name on loopback http (settled questions, 7)."""
-    return f"__Host-earshot-{what}" if request.is_secure else f"earshot-{what}"
+    return f"__Host-earshot-{what}" if is_https() else f"earshot-{what}"
 
 
 def set_cookie(response: BaseResponse, what: str, value: str, seconds: int | None = None) -> None:
     """A cookie that no script can read and no other site sends along with a change."""
     response.set_cookie(
-        cookie_name(what), value, max_age=seconds, secure=request.is_secure, httponly=True, samesite="Lax", path="/"
+        cookie_name(what), value, max_age=seconds, secure=is_https(), httponly=True, samesite="Lax", path="/"
     )
 
 
 def drop_cookie(response: BaseResponse, what: str) -> None:
     """Let the browser forget a cookie."""
-    response.delete_cookie(cookie_name(what), secure=request.is_secure, httponly=True, samesite="Lax", path="/")
+    response.delete_cookie(cookie_name(what), secure=is_https(), httponly=True, samesite="Lax", path="/")
 
 
 def say(title: str, *lines: str, status: int = 200, links: Mapping[str, str] | None = None, **more: Any) -> Response:
@@ -120,13 +133,13 @@ def say(title: str, *lines: str, status: int = 200, links: Mapping[str, str] | N
 
 def _check() -> BaseResponse | None:
     g.visitor = None
-    if _host(request.host) not in house_of().hosts:
+    view = house_of_view(request.endpoint) if request.endpoint is not None else None
+    if _host(request.host) not in house_of().hosts and not getattr(view, "any_host", False):
         abort(421)
     if any("\x00" in value for value in (request.path, *request.args.values(), *request.form.values())):
         abort(400)  # PostgreSQL cannot even be asked for it
-    if request.endpoint is None:
+    if view is None:
         return None  # the router answers: not found, or a wrong method
-    view = house_of_view(request.endpoint)
     doors: frozenset[str] = getattr(view, "doors", frozenset())
     if request.method not in SAFE and not _is_own_origin():
         abort(403, "This did not come from a page of Earshot.")
@@ -172,16 +185,15 @@ def _is_own_origin() -> bool:
     origin = request.headers.get("Origin")
     if origin in {None, "null"}:
         return True
-    ours = {f"{request.scheme}://{request.host}"}
+    ours = {f"{'https' if is_https() else request.scheme}://{request.host}"}
     if public := house_of().app.settings.public_url:
-        parts = urlsplit(public)
+        parts = parts_of(public)
         ours.add(f"{parts.scheme}://{parts.netloc}")
     return origin in ours
 
 
 def _host(host: str) -> str:
-    name = urlsplit(f"//{host}").hostname
-    return (name or "").casefold().rstrip(".")
+    return host_of(f"//{host}").rstrip(".")
 
 
 # ── after ───────────────────────────────────────────────────────────────────────────────────────────
@@ -191,7 +203,7 @@ def _finish(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", "no-store")
-    if request.is_secure:
+    if is_https():
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
         response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     if g.get("nonce"):

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
 
 from flask import Flask, current_app
 from sqlalchemy.orm import Session
 
 from alerts.model import Recipient
+from connectors.addresses import host_of, parts_of
 from monitor import people
 from monitor.app import App
 
@@ -50,8 +50,14 @@ class House:
     app: App
     limiter: Limiter = field(default_factory=Limiter)
     hosts: frozenset[str] = frozenset()
+    """The names under which the pages answer."""
     kept: dict[str, Any] = field(default_factory=dict)
     """What is read once and never changes while the pages run."""
+
+    def is_public_https(self, host: str) -> bool:
+        """Whether ``host`` is that of the public address, and that is one of https."""
+        public = parts_of(self.app.settings.public_url)
+        return public.scheme == "https" and public.hostname == host
 
     @property
     def now(self) -> datetime:
@@ -84,7 +90,7 @@ def number_of(text: str) -> int:
 def keep(flask: Flask, app: App) -> None:
     """Give the pages their house."""
     web = app.settings.web
-    public = urlsplit(app.settings.public_url).hostname
+    public = host_of(app.settings.public_url)
     bound = web.bind.rpartition(":")[0].strip("[]")
     names = {"localhost", "127.0.0.1", "::1", *([public] if public else [])}
     if bound not in {"0.0.0.0", "::", ""}:  # noqa: S104

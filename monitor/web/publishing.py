@@ -16,7 +16,7 @@ from monitor import hearing, takeovers
 from monitor.outbox import ROLE_WORDS
 from monitor.store.database import StoreLost
 from monitor.store.tables import LeaseRow, PlatformRow, ProgressRow
-from monitor.web.guard import PUBLIC, open_to
+from monitor.web.guard import PUBLIC, open_to, under_any_name
 from monitor.web.house import House, house_of
 from monitor.web.words import colours
 
@@ -51,6 +51,7 @@ def may_post() -> Response:
 
 @pages.get("/publishing.json")
 @open_to(PUBLIC)
+@under_any_name
 def may_post_json() -> Response:
     """The same for tools."""
     house = house_of()
@@ -79,6 +80,7 @@ def publishing_json(house: House, takeover: Takeover) -> dict[str, Any]:
 
 @pages.get("/health")
 @open_to(PUBLIC)
+@under_any_name
 def health() -> Response:
     """Whether the service does its work: 200, or 503 when alerts may not be reaching anybody."""
     house = house_of()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from importlib.metadata import version
-from urllib.parse import urlsplit
 
 from flask import Flask
 
 from alerts.looks import DARK, LIGHT, TONES
 from alerts.mail import defang
 from alerts.model import Severity
+from monitor.addresses import may_be_pressed
 from monitor.clock import say_ago, say_duration, say_moment
 from monitor.excerpts import KINDS, count, size_of
 from monitor.hearing import say_platform
@@ -91,9 +91,8 @@ def category(name: str | None) -> str:
 
 
 def safe_url(url: str) -> str:
-    """An address that may be pressed: https or http only; anything else is none."""
-    parts = urlsplit(url)
-    return url if parts.scheme in {"https", "http"} and parts.hostname else ""
+    """An address that may be pressed; anything else is none."""
+    return url if may_be_pressed(url) else ""
 
 
 def colours() -> str:

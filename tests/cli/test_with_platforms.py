@@ -75,6 +75,7 @@ def test_the_doctor_finds_everything_in_order_and_spends_next_to_nothing(town: T
     assert result.exit_code == OK, result.output
     assert "Mail can leave" in result.output
     assert "The token works." in result.output
+    assert "trusted_proxies says that no proxy stands in front" in " ".join(result.output.split())
     spent = {row.bucket: row.spent for row in town.rows(SpendingRow) if row.platform == "x"}
     assert sum(spent.values()) <= 100_000  # ten US cents
 

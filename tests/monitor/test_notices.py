@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from alerts.model import Letter, MailKind, Severity
 from alerts.testing import CEO, CHAIR, OPERATOR
-from monitor.excerpts import known_permalink, permalink
+from monitor.addresses import post_address
+from monitor.excerpts import permalink
 from monitor.links import Links, Purpose
 from monitor.notices import TEMPLATES, letter_for
 from monitor.store.tables import AlertRow, IncidentAccountRow, PersonRow
@@ -158,7 +159,7 @@ def test_permalinks_name_nobody(platform: str, external_id: str, url: str, names
     ["http://x.com/a/status/1", "https://x.com.evil.example/a/status/1", "https://evil.example/x.com/status/1", ""],
 )
 def test_only_addresses_of_known_platforms_are_pressable_in_a_tip(url: str) -> None:
-    assert known_permalink(url) == ""
+    assert post_address(url) == ""
 
 
 def test_platforms_with_terms_of_their_own_are_counted_apart() -> None:

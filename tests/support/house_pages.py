@@ -203,14 +203,16 @@ class Browser:
     def __init__(self, house: PagesHouse) -> None:
         self.house = house
         self.base = house.app.settings.public_url
+        self.arrives_as = self.base
+        """The address as Earshot hears it; behind a proxy that is not believed, not the browser's own."""
         self.client: FlaskClient = house.flask.test_client()
 
     def get(self, path: str, **more: Any) -> Any:
-        return self.client.get(path, base_url=self.base, **more)
+        return self.client.get(path, base_url=self.arrives_as, **more)
 
     def post(self, path: str, data: dict[str, str] | None = None, **more: Any) -> Any:
         headers = {"Origin": self.base, **more.pop("headers", {})}
-        return self.client.post(path, base_url=self.base, data=data or {}, headers=headers, **more)
+        return self.client.post(path, base_url=self.arrives_as, data=data or {}, headers=headers, **more)
 
     def press(self, page: Any, do: str, **fields: str) -> Any:
         """Press the button ``do`` of a page, as a browser would: with the hidden fields of its form."""

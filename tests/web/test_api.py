@@ -148,3 +148,20 @@ def test_no_page_loses_what_happened_within_one_second(house: PagesHouse) -> Non
 
     assert [i["id"] for i in first + second] == ["i6", "i5", "i4", "i3", "i2", "i1", "i0", "old"]
     assert len(tool.get("/api/mentions?limit=2").json["mentions"]) == 7
+
+
+@pytest.mark.parametrize("deep", [1_000, 5_000, 10_000])
+@pytest.mark.parametrize("opening", ["[", '{"text":', '{"words":[', '[{"a":'])
+def test_json_nested_ten_thousand_deep_is_refused_and_breaks_nothing(
+    house: PagesHouse, opening: str, deep: int
+) -> None:
+    house.incident()
+    token = Tool(house).token
+    body = opening * deep
+
+    for path in ("/api/tips", "/api/incidents/i1/notes", "/api/incidents/i1/acknowledge"):
+        answer = house.flask.test_client().post(
+            path, base_url=house.app.settings.public_url, data=body, content_type="application/json",
+            headers={"Authorization": f"Bearer {token}"},
+        )  # fmt: skip
+        assert answer.status_code in {400, 413}, path

@@ -176,3 +176,70 @@ def test_the_way_to_the_door_carries_only_an_address_of_ours(house: PagesHouse) 
     assert answer.status_code == 303
     assert "\n" not in answer.headers["Location"]
     assert 'value="/"' in house.browser().get(answer.headers["Location"]).text
+
+
+@pytest.mark.parametrize("path", ["/health", "/publishing.json"])
+@pytest.mark.parametrize("host", ["10.0.0.7:8080", "earshot", "monitoring.internal:443", "[::1]:8080", "[", "a b", "%"])
+def test_what_programs_ask_is_answered_under_any_name(house: PagesHouse, path: str, host: str) -> None:
+    answer = house.flask.test_client().get(path, headers={"Host": host})
+
+    assert answer.status_code in {200, 503}
+    assert answer.is_json
+
+
+@pytest.mark.parametrize("host", ["[", "[::", "a b", "%", "x" * 5000, "x:99999999"])
+def test_a_host_that_is_none_is_refused_and_breaks_nothing(house: PagesHouse, host: str) -> None:
+    assert house.flask.test_client().get("/publishing", headers={"Host": host}).status_code in {400, 421}
+
+
+def test_cookies_are_safe_under_an_https_address_also_where_no_proxy_is_believed(house: PagesHouse) -> None:
+    assert house.app.settings.web.trusted_proxies == 0
+
+    behind_a_proxy = house.flask.test_client().get("/sign-in", base_url="http://earshot.tessellateuk.example")
+
+    cookie = behind_a_proxy.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-earshot-page=")
+    assert "Secure" in cookie
+    assert "Strict-Transport-Security" in behind_a_proxy.headers
+
+
+def test_one_can_sign_in_and_act_behind_a_proxy_that_is_not_believed(house: PagesHouse) -> None:
+    house.incident()
+    browser = house.browser()
+    browser.arrives_as = "http://earshot.tessellateuk.example"
+
+    browser.sign_in("ceo")
+    answer = browser.post("/incidents/i1/note", {"token": browser.token(), "words": "I am on it"})
+
+    assert answer.status_code == 303
+    assert any("I am on it" in line for line in house.log())
+
+
+BRACKETS = (
+    "https://[",
+    "https://[::1",
+    "https://]",
+    "http://x.com:port/",
+    "https://a]b/",
+    "//[",
+    "https://\uff3b.example",
+)
+
+
+@pytest.mark.parametrize("url", BRACKETS)
+def test_an_address_that_cannot_be_one_breaks_no_page(house: PagesHouse, url: str) -> None:
+    house.incident()
+    house.mention(url=url, incident_id="i1", kind="own_post")
+    browser = house.signed_in("ceo")
+
+    for path in ("/incidents/i1", "/mentions", "/unanswered", "/takeover", "/digests/next"):
+        assert browser.get(path).status_code in {200, 303, 404}, path
+    told = browser.post("/tell", {"token": browser.token(), "words": "Look at this", "link": url})
+    added = browser.post("/accounts", {"token": browser.token(), "platform": "x", "url": url, "owner": "Ade Lowe"})
+    found = browser.post("/privacy/find", {"token": browser.token(), "who": url})
+
+    assert told.status_code == 200
+    assert added.status_code in {303, 409}
+    assert found.status_code == 200
+    assert browser.get("/accounts").status_code == 200
+    assert house.browser().get(f"/a/{house.token(Purpose.ALLOW, 'ceo', '1')}").status_code == 200
