@@ -20,7 +20,7 @@ from monitor.keys import Keys
 from monitor.model import IncidentState
 from monitor.outbox import ROLE_WORDS, Desk, note, supersede
 from monitor.store.tables import FeedbackRow, IncidentRow, MentionRow, PersonRow
-from monitor.visibility import may_see
+from monitor.visibility import Deed, may_act, may_see
 
 MAX_WORDS = 2_000
 """Characters of a note, a reason or a tip that are kept."""
@@ -115,6 +115,28 @@ def close(session: Session, desk: Desk, incident_id: str, actor: Actor, reason: 
     supersede(session, row.id, now)
     _close(session, row, actor, now, desk)
     note(session, row.id, now, str(actor), f"Closed: {own_words(reason)}")
+    return True
+
+
+def give_to_ceo(session: Session, desk: Desk, incident_id: str, actor: Actor, now: datetime) -> bool:
+    """ "This is for the CEO": it may have spoken of her, and the Chair says that it does not. From now on she sees it
+    and is told as of any other. False when that was said before. Raises ``NotAllowed`` where it is clear.
+    """
+    row = incident_row(session, incident_id, actor)
+    if "ceo" in row.cleared_of and "ceo" not in row.spoken_of:
+        return False
+    if not may_act(actor, row, Deed.FOR_CEO):
+        raise NotAllowed("This incident speaks of the CEO, so the Chair decides about it.")
+    row.perhaps_of = [role for role in row.perhaps_of if role != "ceo"]
+    row.cleared_of = [*row.cleared_of, "ceo"]
+    supersede(session, row.id, now)
+    note(session, row.id, now, str(actor), "This is for the CEO: it is not about her. Shown to the CEO from now on.")
+    if row.state == IncidentState.CLOSED.value:
+        return True
+    row.next_step = 0
+    desk.advance(session, row, incident_of(row), now)
+    if row.state != IncidentState.OPEN.value:
+        row.next_step_at = None
     return True
 
 

@@ -233,14 +233,17 @@ def acknowledge(incident: str, by: str, role: str, config: Path) -> None:
 @click.option("--text", default="", help="What worries you, in your own words.")
 @click.option("--link", default="", help="The link of the post.")
 @click.option("--by", default="", help="Your name, if you like.")
+@click.option("--about-ceo", is_flag=True, help="It is about the CEO: tell the Chair of trustees instead.")
 @with_config
-def tip(text: str, link: str, by: str, config: Path) -> None:
+def tip(text: str, link: str, by: str, about_ceo: bool, config: Path) -> None:
     """Tell the CEO about something you saw (policy 4.17). Always an alert, at once."""
     from monitor import actions
 
     with opened(config, create=True) as app:
         row = app.database.in_transaction(
-            lambda s: actions.tip(s, app.desk, app.keys, words=text, link=link, by=by, now=app.clock())
+            lambda s: actions.tip(
+                s, app.desk, app.keys, words=text, link=link, by=by, now=app.clock(), about_ceo=about_ceo
+            )
         )
         click.echo(f"Thank you. {app.desk.say_told(row)} (incident {row.id}).")
 

@@ -84,8 +84,9 @@ def _settings(app: App, now: datetime) -> Iterator[Finding]:
         )
     if settings.people.chair is None:
         yield Finding(
-            Level.NOTE,
-            "There is no Chair: nobody is told when the CEO does not answer, is away, or is who it is about.",
+            Level.BAD,
+            "There is no Chair: nobody is told when the CEO does not answer or is away; what speaks of the CEO is only "
+            "brought to the operator, without any words.",
             "Add [people.chair].",
         )
     yield from mailboxes.look(settings)

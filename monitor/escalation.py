@@ -23,6 +23,10 @@ SERIOUS = frozenset({Category.SAFEGUARDING, Category.SELF_HARM})
 """Categories that a link in a mail cannot close, whatever their level (settled questions, 5)."""
 
 
+HIDDEN_FOR = timedelta(minutes=15)
+"""How long the Chair alone knows of a CRISIS that is hidden from the CEO, before the next person is told."""
+
+
 class Step(StrEnum):
     """What is owed for an incident now."""
 
@@ -97,18 +101,23 @@ def chain_step(
     ceo_away: bool,
     heads: tuple[str, ...],
     policy: ChainPolicy,
+    reserve: str = "",
 ) -> ChainStep:
     """Step 0 tells first, 1 tells again, 2 tells the Chair, later ones repeat a CRISIS hourly to both.
 
     ``heads`` are the roles that may be told, in their turn (``visibility.in_turn``): never somebody of whom it speaks.
     CEO away: the Chair at once, the CEO by mail only. ALERT: the chain and the phones wait for the morning; the first
-    mail does not.
+    mail does not. ``reserve``: who is told too, from the second step on, where a CRISIS is hidden from the CEO
+    (``visibility.in_reserve``).
     """
     crisis = severity is Severity.CRISIS
     again = policy.crisis_again if crisis else policy.alert_again
     chair = policy.crisis_chair if crisis else policy.alert_chair
     loud_phones = crisis or not is_night(now, policy)
     first = _first(heads, ceo_away=ceo_away, phones=loud_phones)
+    if crisis and reserve:
+        again = min(again, HIDDEN_FOR)
+        first += (Owed(reserve, loud_phones),) if step else ()
     if step == 0:
         return ChainStep(first, _by_day(now + again, crisis, policy))
     if step == 1:

@@ -144,7 +144,7 @@ def absorb(
         threads=_with(home.threads, thread)[-KEPT_MARKS:],
         copies=home.copies if is_repeat or not copy_mark else (*home.copies, copy_mark)[-KEPT_MARKS:],
         spoken_of=_with_all(home.spoken_of, assessment.spoken_of),
-        perhaps_of=_with_all(home.perhaps_of, assessment.perhaps_of),
+        perhaps_of=_with_all(home.perhaps_of, (r for r in assessment.perhaps_of if r not in home.cleared_of)),
     )
 
 

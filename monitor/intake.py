@@ -472,6 +472,7 @@ def incident_of(row: IncidentRow, accounts: int = 0) -> Incident:
         told=row.told,
         spoken_of=tuple(row.spoken_of),
         perhaps_of=tuple(row.perhaps_of),
+        cleared_of=tuple(row.cleared_of),
         history=row.history,
         drill=row.drill,
     )

@@ -29,6 +29,7 @@ class Purpose(StrEnum):
     SEE = "see"
     ACKNOWLEDGE = "acknowledge"
     CALM = "calm"
+    FOR_CEO = "for-ceo"
     TAKEOVER = "takeover"
     UNDO = "undo"
     CONFIRM = "confirm"
@@ -42,6 +43,7 @@ LIFE = {
     Purpose.SEE: timedelta(days=7),
     Purpose.ACKNOWLEDGE: timedelta(hours=72),
     Purpose.CALM: timedelta(hours=72),
+    Purpose.FOR_CEO: timedelta(hours=72),
     Purpose.TAKEOVER: timedelta(hours=12),
     Purpose.UNDO: timedelta(hours=72),
     Purpose.CONFIRM: timedelta(hours=72),

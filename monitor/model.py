@@ -94,7 +94,8 @@ class Incident:
 
     ``thread`` and ``copies`` are what later mentions are compared with. ``told`` is the number of mentions
     at the last telling, so that growth is told at sensible steps. ``spoken_of`` and ``perhaps_of`` are the roles of
-    whom its mentions speak for certain and perhaps; who may know of it is ``monitor.visibility``'s.
+    whom its mentions speak for certain and perhaps, ``cleared_of`` those of whom the Chair said that they do not; who
+    may know of it is ``monitor.visibility``'s.
     """
 
     id: str
@@ -111,5 +112,6 @@ class Incident:
     told: int = 0
     spoken_of: tuple[str, ...] = ()
     perhaps_of: tuple[str, ...] = ()
+    cleared_of: tuple[str, ...] = ()
     history: bool = False
     drill: bool = False

@@ -194,14 +194,16 @@ class Desk:
         self, session: Session, row: IncidentRow, incident: Incident, now: datetime, *, step: int
     ) -> tuple[list[tuple[Recipient, bool]], datetime | None]:
         ceo = self.person(session, "ceo")
+        present = [role for role in self.people if self.person(session, role)]
         plan = chain_step(
             step,
             incident.severity,
             opened_at=row.opened_at,
             now=now,
             ceo_away=ceo is None or ceo.away or self.is_refused(session, "ceo"),
-            heads=visibility.in_turn(incident, [role for role in self.people if self.person(session, role)]),
+            heads=visibility.in_turn(incident, present),
             policy=self.policy,
+            reserve=visibility.in_reserve(incident, present),
         )
         found = [(self.person(session, o.role), o.phones) for o in plan.owed]
         return [(person, phones) for person, phones in found if person is not None], plan.next_at

@@ -57,6 +57,7 @@ class Deed(StrEnum):
     CALM = "calm"
     CLOSE = "close"
     HAND = "hand"
+    FOR_CEO = "for-ceo"
     NOTE = "note"
     TICK = "tick"
     REGISTER = "register"
@@ -87,6 +88,11 @@ _DEEDS = {
 def hidden_from(incident: Incident | IncidentRow) -> frozenset[str]:
     """The roles that must not know of an incident because it speaks of them, or may do so."""
     return frozenset((*incident.spoken_of, *incident.perhaps_of))
+
+
+def is_unclear(incident: Incident | IncidentRow, role: str) -> bool:
+    """Whether it is hidden from a role only because it may speak of her."""
+    return role in incident.perhaps_of and role not in incident.spoken_of
 
 
 def may_see(person: Person, incident: Incident | IncidentRow | None) -> bool:
@@ -145,7 +151,16 @@ def words_readable_by(person: Person) -> ColumnElement[bool]:
 
 def may_act(person: Person, incident: Incident | IncidentRow | None, deed: Deed) -> bool:
     """Whether ``person`` may do this to the incident: never where they may not even see it."""
+    if deed is Deed.FOR_CEO and (incident is None or not is_unclear(incident, "ceo")):
+        return False
     return may_see(person, incident) and deed in _DEEDS.get(person.role, frozenset())
+
+
+def in_reserve(incident: Incident | IncidentRow, present: Collection[str]) -> str:
+    """Who is told, without any words, when the Chair does not act on a CRISIS hidden from the CEO; empty for nobody."""
+    hidden = hidden_from(incident)
+    fits = "ceo" in hidden and STAND_IN in present and STAND_IN not in hidden
+    return STAND_IN if fits and in_turn(incident, present) != (STAND_IN,) else ""
 
 
 def in_turn(incident: Incident | IncidentRow | None, present: Collection[str]) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from monitor.links import Purpose
 from monitor.model import IncidentState
 from monitor.notices.writer import House, Writer, present
 from monitor.store.tables import AlertRow, IncidentRow, MentionRow, PersonRow
-from monitor.visibility import Deed, hidden_from, may_act
+from monitor.visibility import Deed, hidden_from, is_unclear, may_act
 
 
 def alert(writer: Writer) -> Notice:
@@ -97,8 +97,11 @@ def ring(writer: Writer) -> Notice:
         else "the Chair of trustees, whom the settings do not name"
     )
     avoid = join([writer.name_of(role) for role in ("ceo", "chair") if role in hidden])
+    alone = chair is None or "chair" in hidden
     return Notice(
-        headline="Please ring somebody now: this cannot wait, and you are the one who is left",
+        headline="Please ring somebody now: this cannot wait, and you are the one who is left"
+        if alone
+        else "Please ring the Chair now: this cannot wait, and nobody has answered",
         severity=Severity(row.severity),
         where="",
         moment=writer.say(row.opened_at),
@@ -113,7 +116,9 @@ def ring(writer: Writer) -> Notice:
         drill=row.drill,
         reference=row.id,
         without_links=writer.without_links(row.id, takeover=False),
-        reader="You are told because nobody else whom the settings name may be told of this.",
+        reader="You are told because nobody else whom the settings name may be told of this."
+        if alone
+        else "You are told because the Chair alone was told of this, and has not acted for a quarter of an hour.",
     )
 
 
@@ -154,6 +159,9 @@ def _incident_links(writer: Writer, row: IncidentRow) -> tuple[Link, ...]:
         if row.state == IncidentState.OPEN.value
         else None,
         see,
+        writer.link(Purpose.FOR_CEO, row.id, "This is for the CEO")
+        if may_act(writer.recipient, row, Deed.FOR_CEO)
+        else None,
         writer.link(Purpose.TAKEOVER, row.id, "Begin takeover", main=grave),
         writer.link(Purpose.CALM, row.id, calm) if row.state != IncidentState.CLOSED.value else None,
     )
@@ -191,6 +199,11 @@ def _reader(writer: Writer, row: IncidentRow) -> str:
     if writer.row.role != "chair":
         return (
             "You are told because you decide about our social media (policy 4.16)." if writer.row.role == "ceo" else ""
+        )
+    if is_unclear(row, "ceo"):
+        return (
+            "You are told instead of the CEO, because it may be about the CEO: that is not clear. The CEO does not get "
+            "this mail. If it is not about the CEO, hand it over with the button: This is for the CEO."
         )
     if "ceo" in hidden_from(row):
         return "You are told instead of the CEO, because the CEO is named in it. The CEO does not get this mail."

@@ -156,6 +156,7 @@ _FRESH = {
     Purpose.SEE: "Open in Earshot",
     Purpose.ACKNOWLEDGE: "Acknowledge: I am on it",
     Purpose.CALM: "Not a problem",
+    Purpose.FOR_CEO: "This is for the CEO",
     Purpose.TAKEOVER: "Begin takeover",
     Purpose.UNDO: "Undo: end takeover now",
     Purpose.CONFIRM: "Keep it: confirm takeover",

@@ -167,6 +167,8 @@ class IncidentRow(Base):
     """Roles of whom it says something, and from whom it is hidden."""
     perhaps_of: Mapped[list[Any]] = mapped_column(default=list)
     """Roles of whom it may say something: hidden from them too until somebody says that it does not."""
+    cleared_of: Mapped[list[Any]] = mapped_column(default=list)
+    """Roles of whom somebody said that it does not speak: later posts that only may do so hide it no more."""
     history: Mapped[bool] = mapped_column(default=False)
     drill: Mapped[bool] = mapped_column(default=False)
     source: Mapped[str] = mapped_column(String(20), default="mention")

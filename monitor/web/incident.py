@@ -82,6 +82,8 @@ def _offers(view: IncidentView, who: Visitor) -> dict[str, str]:
         offers["acknowledge"] = form_token()
     if not view.is_closed and who.decides:
         offers["calm"] = form_token()
+    if view.may_be_for_ceo and not view.is_closed:
+        offers["for-ceo"] = form_token()
     return offers
 
 
@@ -133,6 +135,14 @@ def hand(incident_id: str) -> BaseResponse:
     """The Chair decides from here (policy 6.4)."""
     desk = house_of().app.desk
     return _change(incident_id, lambda s, now, who: actions.hand_to_chair(s, desk, incident_id, who.actor, now))
+
+
+@pages.post("/incidents/<incident_id>/for-ceo")
+@open_to(LEADERS)
+def give_to_ceo(incident_id: str) -> BaseResponse:
+    """It is not about the CEO after all: she is told, and sees it from now on."""
+    desk = house_of().app.desk
+    return _change(incident_id, lambda s, now, who: actions.give_to_ceo(s, desk, incident_id, who.actor, now))
 
 
 @pages.post("/incidents/<incident_id>/close")

@@ -20,7 +20,7 @@ from monitor.notices import headline_of
 from monitor.outbox import ROLE_WORDS
 from monitor.store.tables import IncidentRow, LogRow, MentionRow
 from monitor.terms import MINIMISED
-from monitor.visibility import hidden_from
+from monitor.visibility import Deed, Someone, hidden_from, may_act
 from monitor.web.house import House
 
 SHOWN = 40
@@ -99,6 +99,7 @@ class IncidentView:
     closed_at: datetime | None
     closed_by: str
     about: tuple[str, ...]
+    may_be_for_ceo: bool
     drill: bool
     history: bool
     closes_by_link: bool
@@ -168,6 +169,7 @@ def view_of(session: Session, house: House, row: IncidentRow, *, role: str, sign
         closed_at=row.closed_at,
         closed_by=row.closed_by,
         about=tuple(sorted(ROLE_WORDS.get(role, role) for role in hidden_from(row))),
+        may_be_for_ceo=may_act(Someone(role), row, Deed.FOR_CEO),
         drill=row.drill,
         history=row.history,
         closes_by_link=may_be_closed_by_link(incident),

@@ -31,6 +31,7 @@ DOES: dict[Purpose, tuple[str, ...]] = {
     Purpose.SEE: ("acknowledge",),
     Purpose.ACKNOWLEDGE: ("acknowledge",),
     Purpose.CALM: ("calm", "acknowledge"),
+    Purpose.FOR_CEO: ("for-ceo", "acknowledge"),
     Purpose.TAKEOVER: ("takeover", "acknowledge"),
     Purpose.UNDO: ("undo",),
     Purpose.CONFIRM: ("confirm",),
@@ -88,7 +89,7 @@ def look(token: str) -> BaseResponse:
     if opened.expired or opened.ended:
         return _offer_fresh(opened, *_why_over(opened))
     match opened.ticket.purpose:
-        case Purpose.SEE | Purpose.ACKNOWLEDGE | Purpose.CALM | Purpose.TAKEOVER:
+        case Purpose.SEE | Purpose.ACKNOWLEDGE | Purpose.CALM | Purpose.FOR_CEO | Purpose.TAKEOVER:
             return _incident_page(opened)
         case Purpose.UNDO | Purpose.CONFIRM | Purpose.END:
             return _takeover_page(opened)
@@ -258,6 +259,7 @@ def _offers(opened: Opened, view: object, used: tuple[str, ...]) -> dict[str, st
     fits = {
         "acknowledge": view.is_open and decides,
         "calm": not view.is_closed and decides,
+        "for-ceo": view.may_be_for_ceo and not view.is_closed,
         "takeover": not view.takeover.is_active and decides,
     }
     return {
@@ -388,7 +390,7 @@ def _do(opened: Opened, action: str) -> BaseResponse:
 
 def _onward(opened: Opened, action: str) -> dict[str, str]:
     links = {"May we post? The page for everybody": "/publishing"} if action in _CHANGES_TAKEOVER else {}
-    if opened.ticket.purpose in {Purpose.SEE, Purpose.ACKNOWLEDGE, Purpose.CALM, Purpose.TAKEOVER}:
+    if opened.ticket.purpose in {Purpose.SEE, Purpose.ACKNOWLEDGE, Purpose.CALM, Purpose.FOR_CEO, Purpose.TAKEOVER}:
         links = {"Open the incident (asks you to sign in)": f"/incidents/{opened.ticket.subject}", **links}
     return links
 
@@ -415,6 +417,13 @@ def _calm(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
             )
         case _:
             return "It is closed already", "Nothing more is needed here."
+
+
+def _for_ceo(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
+    _deciders_only(opened)
+    if actions.give_to_ceo(session, opened.house.app.desk, opened.ticket.subject, opened.actor, now):
+        return "Handed to the CEO", "The CEO is being told now, and sees it from now on."
+    return "It was handed to the CEO already", "Nothing more is needed here."
 
 
 def _begin(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
@@ -483,6 +492,7 @@ def _deciders_only(opened: Opened) -> None:
 WORKS: dict[str, Work] = {
     "acknowledge": _acknowledge,
     "calm": _calm,
+    "for-ceo": _for_ceo,
     "begin": _begin,
     "undo": _undo,
     "end": _end,

@@ -36,9 +36,13 @@ def tell() -> BaseResponse:
     return receive(house_of(), by=f"{who.name} ({ROLE_WORDS.get(who.role, who.role)})", holds=True, again="/tell")
 
 
-def offer(action: str, page: str, *, problem: str = "", words: str = "", link: str = "") -> BaseResponse:
+def offer(
+    action: str, page: str, *, problem: str = "", words: str = "", link: str = "", about_ceo: bool = False
+) -> BaseResponse:
     """The form."""
-    text = render_template("tell.html", action=action, page=page, problem=problem, words=words, link=link)
+    text = render_template(
+        "tell.html", action=action, page=page, problem=problem, words=words, link=link, about_ceo=about_ceo
+    )
     return make_response(text, 400 if problem else 200)
 
 
@@ -53,16 +57,19 @@ def receive(house: House, *, by: str, holds: bool, again: str) -> BaseResponse:
     ):
         abort(429, "Many messages came in within this hour. If it is urgent, please ring the CEO now.")
     words, link = request.form.get("words", ""), request.form.get("link", "")
+    about_ceo = bool(request.form.get("about_ceo"))
     name = by or actions.own_words(request.form.get("name", ""))[:80]
     desk = house.app.desk
     try:
         told = house.change(
             lambda session: desk.say_told(
-                actions.tip(session, desk, house.app.keys, words=words, link=link, by=name, now=now)
+                actions.tip(
+                    session, desk, house.app.keys, words=words, link=link, by=name, now=now, about_ceo=about_ceo
+                )
             )
         )
     except NotAllowed as refusal:
-        return offer(again, request.form.get("page", "") or form_token(), problem=str(refusal))
+        return offer(again, request.form.get("page", "") or form_token(), problem=str(refusal), about_ceo=about_ceo)
     return say(
         f"Thank you. {told}",
         "You did the right thing. Please do not reply to the post, and do not share or like it.",

@@ -77,6 +77,33 @@ def test_where_only_one_is_left_who_may_be_told_no_step_tells_anybody_else(
         assert set(_told(_step(number, severity, heads=(left,), ceo_away=away))) == {left}
 
 
+@pytest.mark.parametrize("again", [timedelta(minutes=1), timedelta(hours=1)])
+def test_a_crisis_that_the_chair_alone_may_know_of_reaches_the_next_person_within_fifteen_minutes(
+    again: timedelta,
+) -> None:
+    policy = replace(POLICY, crisis_again=again)
+    steps = [
+        chain_step(
+            number, Severity.CRISIS, opened_at=DAY, now=DAY, ceo_away=False, heads=("chair",), policy=policy,
+            reserve="operator",
+        )
+        for number in range(4)
+    ]  # fmt: skip
+
+    assert _told(steps[0]) == {"chair": True}
+    assert steps[0].next_at == DAY + min(again, timedelta(minutes=15))
+    assert all(_told(step) == {"chair": True, "operator": True} for step in steps[1:])
+
+
+def test_an_alert_that_the_chair_alone_may_know_of_stays_with_the_chair() -> None:
+    for number in range(4):
+        step = chain_step(
+            number, Severity.ALERT, opened_at=DAY, now=DAY, ceo_away=False, heads=("chair",), policy=POLICY,
+            reserve="operator",
+        )  # fmt: skip
+        assert _told(step) == {"chair": True}
+
+
 @pytest.mark.parametrize("severity", [Severity.ALERT, Severity.CRISIS])
 def test_while_the_ceo_is_away_the_chair_is_told_at_once_and_the_ceo_by_mail_only(severity: Severity) -> None:
     assert _told(_step(0, severity, ceo_away=True)) == {"chair": True, "ceo": False}

@@ -129,7 +129,7 @@ def test_an_incident_that_names_the_ceo_goes_to_the_chair_and_never_to_the_ceo(m
     assert house.inbox("chair")
     actor = actions.Actor("ceo", "Rowan Ashdown")
     incident = _only_incident(house)
-    with pytest.raises(actions.NotAllowed, match="Chair"):
+    with pytest.raises(actions.NotAllowed, match="no incident"):
         house.app.database.in_transaction(lambda s: actions.acknowledge(s, incident.id, actor, house.now))
 
 
@@ -355,5 +355,63 @@ def test_a_tip_that_names_the_ceo_goes_to_the_chair_instead(make_house: MakeHous
     house.tick()
 
     assert app.desk.say_told(row) == "The Chair of trustees is being told now"
+    assert house.inbox("ceo") == []
+    assert len(house.inbox("chair")) == 1
+
+
+def _chair_says_it_is_for_the_ceo(house: House, incident_id: str) -> bool:
+    chair = actions.Actor("chair", "Siân O’Brien")
+    return house.app.database.in_transaction(
+        lambda s: actions.give_to_ceo(s, house.app.desk, incident_id, chair, house.now)
+    )
+
+
+def test_an_unclear_crisis_goes_to_the_chair_then_without_words_to_the_operator_and_is_handed_over_by_a_button(
+    make_house: MakeHouse,
+) -> None:
+    house = make_house()
+    unclear = an_assessment(Severity.CRISIS, Category.STAFF_CONDUCT, perhaps_of=("ceo",))
+    house.say(a_mention("a sentence with quokkafeather in it"), unclear)
+    house.fast_forward(minutes=10)
+    assert [house.inbox(role) != [] for role in ("chair", "ceo", "operator")] == [True, False, False]
+
+    house.fast_forward(minutes=6)
+    (asked,) = house.inbox("operator")
+    assert "ring the chair" in asked.subject.lower()
+    assert "quokkafeather" not in asked.text
+    assert house.inbox("ceo") == []
+
+    incident = _only_incident(house)
+    assert _chair_says_it_is_for_the_ceo(house, incident.id)
+    house.fast_forward(minutes=1)
+    assert len(house.inbox("ceo")) == 1
+    assert not _chair_says_it_is_for_the_ceo(house, incident.id)
+
+    before = len(house.inbox("ceo"))
+    house.say(a_mention("another one"), unclear)
+    house.fast_forward(minutes=1)
+    assert _only_incident(house).perhaps_of == []
+    assert len(house.inbox("ceo")) >= before
+
+
+def test_what_speaks_of_the_ceo_for_certain_is_not_handed_to_her(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.say(a_mention("certain"), an_assessment(Severity.CRISIS, Category.STAFF_CONDUCT, spoken_of=("ceo",)))
+    house.fast_forward(minutes=1)
+
+    with pytest.raises(actions.NotAllowed, match="speaks of the CEO"):
+        _chair_says_it_is_for_the_ceo(house, _only_incident(house).id)
+
+
+def test_the_box_of_a_tip_sends_it_to_the_chair_whatever_its_words(make_house: MakeHouse) -> None:
+    house = make_house()
+    app = house.app
+    app.database.in_transaction(
+        lambda s: actions.tip(
+            s, app.desk, app.keys, words="It is going on", link="", by="", now=house.now, about_ceo=True
+        )
+    )
+    house.tick()
+
     assert house.inbox("ceo") == []
     assert len(house.inbox("chair")) == 1

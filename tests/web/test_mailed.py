@@ -318,6 +318,25 @@ def test_an_incident_that_names_the_ceo_is_not_hers_to_see_or_close(house: Pages
         assert house.browser().get(f"/a/{house.token(purpose, 'chair')}").status_code == 200
 
 
+def test_what_is_unclear_is_handed_to_the_ceo_by_one_press_and_what_is_clear_has_no_such_button(
+    house: PagesHouse,
+) -> None:
+    house.incident(perhaps_of=["ceo"])
+    house.incident("i2", spoken_of=["ceo"])
+    browser = house.browser()
+    assert house.browser().get(f"/a/{house.token(Purpose.SEE, 'ceo')}").status_code == 410
+    assert "This is for the CEO" not in browser.get(f"/a/{house.token(Purpose.FOR_CEO, 'chair', 'i2')}").text
+    assert "This is for the CEO" not in house.signed_in("chair").get("/incidents/i2").text
+    assert "This is for the CEO" in house.signed_in("chair").get("/incidents/i1").text
+
+    done = browser.press(browser.get(f"/a/{house.token(Purpose.FOR_CEO, 'chair')}"), "for-ceo")
+
+    assert done.status_code == 200
+    assert (house.row(IncidentRow, "i1").perhaps_of, house.row(IncidentRow, "i1").cleared_of) == ([], ["ceo"])
+    assert [a.role for a in house.alerts("alert")] == ["ceo"]
+    assert house.browser().get(f"/a/{house.token(Purpose.SEE, 'ceo')}").status_code == 200
+
+
 def test_the_words_of_a_safeguarding_matter_are_shown_only_after_signing_in(house: PagesHouse) -> None:
     house.incident(category="safeguarding")
     house.mention(text="Something about a young person", incident_id="i1", categories=["safeguarding"],
