@@ -239,6 +239,15 @@ class App:
         token = self.keys.unseal(row.sealed)
         return station.settings if token is None else replace(station.settings, **{name: read_grant(token).token})
 
+    def note_model(self) -> None:
+        """Remember which model judges from now on, for the digest."""
+        from monitor import learning
+        from monitor.scoring import learned
+
+        if getattr(self.scorer, "reader", None) is not None:
+            model = learned.identity()
+            self.database.in_transaction(lambda session: learning.note_model(session, model, self.clock()))
+
     def key_audit(self) -> None:
         """Key the audit chain where it is not yet, and remember beside the install key that it is."""
         self.database.in_transaction(lambda session: audit.key_chain(session, self.clock()))

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -25,10 +25,14 @@ from monitor.actions import NotAllowed, own_words
 from monitor.app import App
 from monitor.keys import Keys
 from monitor.model import Assessment
-from monitor.scoring import Harmless, Learnt, Scorer
+from monitor.outbox import say_once
+from monitor.score import WITHOUT_SCORES
+from monitor.scoring import Harmless, Learnt, Scorer, learned
 from monitor.scoring.copies import comparable
+from monitor.scoring.learned import Place
+from monitor.scoring.teaching import NEAR, Lesson
 from monitor.store.database import Database
-from monitor.store.tables import FeedbackRow, IncidentRow, MentionRow, TuningRow
+from monitor.store.tables import FeedbackRow, IncidentRow, MentionRow, ToldRow, TuningRow
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +41,9 @@ MISSED = "should have told me"
 
 LINE, PHRASE = "alert line", "calm phrase"
 """Kinds of lessons: the belief from which the learned part alerts by itself, and words that are no news here."""
+
+POSTS_A_MARK = 20
+"""Posts of a marked incident that are learnt from."""
 
 MARKS_KEPT = 500
 """Marks of harmless posts that are compared with; the newest ones."""
@@ -71,7 +78,31 @@ def weekly_lines(session: Session, since: datetime, until: datetime) -> tuple[st
         lines.append(f"{_many(len(told), 'incident')} told; people called {len(told & calm)} of them no problem.")
     if missed:
         lines.append(f"{_many(missed, 'time')} somebody said that Earshot should have told them.")
-    return tuple(lines)
+    return (*lines, *_new_model(session, since, until))
+
+
+def note_model(session: Session, model: str, now: datetime) -> None:
+    """Remember since when a model judges here; called at every start. What was told before is not told again: posts are
+    judged when they come or change."""
+    if model:
+        say_once(session, f"{_MODEL}{model}", now)
+
+
+_MODEL = "model:"
+
+
+def _new_model(session: Session, since: datetime, until: datetime) -> Iterator[str]:
+    """One line where a running charity got another model between two moments."""
+    begun = session.scalar(
+        select(func.max(ToldRow.at)).where(ToldRow.key.startswith(_MODEL), ToldRow.at > since, ToldRow.at <= until)
+    )
+    if begun is None:
+        return
+    if session.scalar(select(MentionRow.id).where(MentionRow.first_seen_at < begun).limit(1)) is not None:
+        yield (
+            f"Since {begun:%d %B} a newly trained model judges here. Nothing is told again that was told; what you "
+            "taught counts on. Please mark what it gets wrong."
+        )
 
 
 def _told() -> tuple[ColumnElement[bool], ...]:
@@ -90,11 +121,13 @@ def _many(count: int, noun: str) -> str:
 # ── what the scorer is taught ───────────────────────────────────────────────────────────────────────
 
 
-def learnt_of(session: Session, keys: Keys) -> Learnt:
-    """What the people of this organisation taught so far, and accepted."""
+def learnt_of(session: Session, keys: Keys, memory: Memory | None = None) -> Learnt:
+    """What the people of this organisation taught so far, and accepted; with ``memory`` also to posts that are near."""
     return Learnt(
         harmless=tuple(_harmless(session)),
         mark_key=keys.sign_key("copies"),
+        lessons=memory.lessons(session) if memory is not None else (),
+        moved=memory.moved(session) if memory is not None else {},
         calm=tuple((row.words, row.reason) for row in _lessons(session) if row.kind == PHRASE),
         alert=next((float(row.words) for row in _lessons(session) if row.kind == LINE), None),
     )
@@ -119,11 +152,80 @@ def _lessons(session: Session) -> list[TuningRow]:
     return list(session.scalars(select(TuningRow).where(TuningRow.ended_at.is_(None)).order_by(TuningRow.id.desc())))
 
 
+class Memory:
+    """Marked posts as the judgement reads them. Their vectors are made from the words and live in this process alone:
+    they go when the words go, and another model makes its own. None is made of a post of a platform whose terms forbid
+    derived data."""
+
+    def __init__(self, scorer: Scorer, without: frozenset[str] = WITHOUT_SCORES) -> None:
+        self._scorer, self._without = scorer, without
+        self._model = learned.identity() if scorer.reader is not None else ""
+        self._places: dict[tuple[int, str], Place | None] = {}
+
+    def marked(self, session: Session) -> list[tuple[FeedbackRow, MentionRow]]:
+        """The newest marks with the posts they are about, as far as their words are kept."""
+        rows = session.scalars(
+            select(FeedbackRow)
+            .where(FeedbackRow.verdict.in_((CALM, MISSED)))
+            .order_by(FeedbackRow.id.desc())
+            .limit(MARKS_KEPT)
+        )
+        return [(row, mention) for row in rows for mention in _posts_of(session, row, self._without)]
+
+    def lessons(self, session: Session) -> tuple[Lesson, ...]:
+        """A lesson for each mark on a post. Of marks that contradict one another on a post the newest counts."""
+        found: list[Lesson] = []
+        verdicts: dict[int, str] = {}
+        known, self._places = self._places, {}
+        for row, mention in self.marked(session):
+            key = (mention.id, mention.text_key)
+            place = known[key] if key in known else self._read(mention)
+            self._places[key] = place
+            if place is not None and verdicts.setdefault(mention.id, row.verdict) == row.verdict:
+                found.append(Lesson(place.vector, row.verdict == MISSED, row.who, row.reason))
+        return tuple(found)
+
+    def moved(self, session: Session) -> dict[int, float]:
+        """By how much each shipped example was moved by marks on posts whose words are gone by now."""
+        moved: Counter[int] = Counter()
+        for row in session.scalars(select(FeedbackRow).where(FeedbackRow.verdict.in_((CALM, MISSED)))):
+            if row.examples and not _posts_of(session, row, self._without):
+                numbers = {int(number) for model, number in row.examples if model == self._model}
+                moved.update(dict.fromkeys(numbers, 1 if row.verdict == MISSED else -1))
+        return {number: float(by) for number, by in moved.items() if by}
+
+    def examples(self, session: Session) -> dict[int, list[list[object]]]:
+        """For each mark whose nearest shipped examples are not written down yet: which they are."""
+        found: dict[int, list[list[object]]] = {}
+        for row, mention in self.marked(session):
+            place = self._places.get((mention.id, mention.text_key))
+            if not row.examples and place is not None and place.likeness >= NEAR:
+                found.setdefault(row.id, []).append([self._model, place.example])
+        return found
+
+    def _read(self, mention: MentionRow) -> Place | None:
+        ((_, reading),) = self._scorer.read([mention_of(mention)])
+        return reading.place if reading is not None else None
+
+
+def _posts_of(session: Session, row: FeedbackRow, without: frozenset[str]) -> list[MentionRow]:
+    about = (
+        MentionRow.incident_id == row.incident_id
+        if row.incident_id is not None and row.verdict == CALM
+        else MentionRow.id == row.mention_id
+    )
+    query = select(MentionRow).where(
+        about, MentionRow.text.is_not(None), MentionRow.status == "live", MentionRow.platform.not_in(without)
+    )
+    return list(session.scalars(query.order_by(MentionRow.id).limit(POSTS_A_MARK)))
+
+
 class Pupil:
     """The scorer after the lessons of the people here; new ones count from the next batch on, without a restart."""
 
     def __init__(self, database: Database, keys: Keys, scorer: Scorer) -> None:
         self._database, self._keys, self._plain = database, keys, scorer
+        self._memory = Memory(scorer) if scorer.reader is not None else None
         self._known: tuple[object, ...] | None = None
         self._taught = scorer
 
@@ -139,10 +241,13 @@ class Pupil:
         """The scorer with all lessons so far. One that cannot be read is left for the next time."""
         try:
             with self._database.read() as session:
-                newest = _newest(session)
+                newest, fresh = _newest(session), {}
                 if newest != self._known:
-                    self._taught = self._plain.with_feedback(learnt_of(session, self._keys))
+                    self._taught = self._plain.with_feedback(learnt_of(session, self._keys, self._memory))
                     self._known = newest
+                    fresh = self._memory.examples(session) if self._memory is not None else {}
+            if fresh:
+                self._database.in_transaction(lambda s: _write_examples(s, fresh))
         except SQLAlchemyError as error:
             log.error("the lessons could not be read", extra={"error": type(error).__name__})
         return self._taught
@@ -151,7 +256,23 @@ class Pupil:
 def _newest(session: Session) -> tuple[object, ...]:
     feedback = session.execute(select(func.count(), func.max(FeedbackRow.id))).one()
     tuning = session.execute(select(func.count(TuningRow.ended_at), func.max(TuningRow.id))).one()
-    return (*feedback, *tuning)
+    return (*feedback, *tuning, _words_kept(session) if feedback[0] else 0)
+
+
+def _words_kept(session: Session) -> int:
+    """Of how many marked posts the words are still there: a vector goes when they go."""
+    about = or_(
+        MentionRow.incident_id.in_(select(FeedbackRow.incident_id).where(FeedbackRow.incident_id.is_not(None))),
+        MentionRow.id.in_(select(FeedbackRow.mention_id).where(FeedbackRow.mention_id.is_not(None))),
+    )
+    return session.scalar(select(func.count()).select_from(MentionRow).where(about, MentionRow.text.is_not(None))) or 0
+
+
+def _write_examples(session: Session, found: Mapping[int, list[list[object]]]) -> None:
+    for number, examples in found.items():
+        row = session.get(FeedbackRow, number)
+        if row is not None:
+            row.examples = examples
 
 
 # ── the report ──────────────────────────────────────────────────────────────────────────────────────

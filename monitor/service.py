@@ -77,6 +77,7 @@ def _once(settings: Settings, on_ready: Callable[[App, Daemon], None] | None) ->
             whole=True,
         )
         app.key_audit()
+        app.note_model()
         daemon = Daemon(app)
         add_housekeeping(app, daemon)
         app.cards  # noqa: B018 - faulty cards are found now, not at the first alert

@@ -13,7 +13,7 @@ import importlib.util
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -28,6 +28,15 @@ Levels = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a post lies: its vector (unit length), and the nearest shipped example with its likeness (cosine)."""
+
+    vector: Any
+    example: int = -1
+    likeness: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What a model makes of a post.
 
@@ -39,6 +48,8 @@ class Reading:
     levels: Levels
     categories: dict[Category, float]
     nearest: tuple[str, ...] = ()
+    place: Place | None = field(default=None, repr=False, compare=False)
+    """Where it lies among other posts; None for a model without vectors. Never stored: it is read from the text."""
 
 
 class Reader(Protocol):
@@ -92,6 +103,15 @@ def shipped(folder: Path, name: str) -> bytes:
     if f"{hashlib.sha256(data).hexdigest()}  {name}" not in sums:
         raise ModelRefused(f"model file {name} is not the one that was shipped (its SHA-256 differs); install again")
     return data
+
+
+def identity(folder: Path | None = None) -> str:
+    """Names the shipped model: another training has another name. Empty where there is none."""
+    try:
+        sums = ((folder or resource("model")) / "SHA256SUMS").read_bytes()
+    except (OSError, FileNotFoundError):
+        return ""
+    return hashlib.sha256(sums).hexdigest()[:16]
 
 
 def numbers(folder: Path) -> dict[str, Any]:

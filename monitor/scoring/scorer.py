@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +23,7 @@ from monitor.scoring.mend import Mender, load_words
 from monitor.scoring.naming import Naming, Spoken, build_naming
 from monitor.scoring.rules import Hit, RuleBook, load_rules, names_of
 from monitor.scoring.sheet import Sheet
+from monitor.scoring.teaching import Lesson, taught
 from monitor.scoring.text import fold, readable
 from monitor.scoring.vader import vader
 
@@ -39,13 +40,16 @@ class Harmless:
 class Learnt:
     """What the people of this organisation taught, and accepted.
 
-    ``harmless``: look-alikes of these are quieter; ``mark_key`` is the key that their marks were made with. ``calm``:
-    phrases, with the reason why they are no news here. ``alert``: the belief from which the learned part alerts by
-    itself. Nothing here lowers a post in the severe categories (``FLOORED``) or one that a firm rule claims.
+    ``harmless``: copies of these are quieter; ``mark_key`` is the key that their marks were made with. ``lessons``:
+    marked posts whose words are kept, and ``moved`` what the others did to the shipped examples
+    (``scoring.teaching``). ``calm``: phrases, with the reason why they are no news here. ``alert``: the belief from
+    which the learned part alerts by itself. Nothing here lowers what a firm rule claims.
     """
 
     harmless: tuple[Harmless, ...] = ()
     mark_key: bytes = b""
+    lessons: tuple[Lesson, ...] = ()
+    moved: Mapping[int, float] = field(default_factory=dict)
     calm: tuple[tuple[str, str], ...] = ()
     alert: float | None = None
 
@@ -104,6 +108,13 @@ class Scorer:
 
     def assess_many(self, mentions: Sequence[Mention]) -> list[Assessment]:
         """What we make of each of ``mentions``, in order; the learned part reads them together."""
+        return [
+            self._taught(mention, self._joined(result, reading), result, reading)
+            for mention, (result, reading) in zip(mentions, self.read(mentions), strict=True)
+        ]
+
+    def read(self, mentions: Sequence[Mention]) -> list[tuple[RuleResult, Reading | None]]:
+        """What the rules find and what the learned part reads in each of ``mentions``, before both are joined."""
         found = [self.read_rules(mention) for mention in mentions]
         readings: list[Reading | None] = [None] * len(mentions)
         if self._reader is not None:
@@ -112,10 +123,7 @@ class Scorer:
             read = self._reader.read(plain, self._names) if plain else []
             for n, reading in zip(asked, read, strict=True):
                 readings[n] = reading
-        return [
-            self._taught(mention, self._joined(result, reading), result.firm)
-            for mention, result, reading in zip(mentions, found, readings, strict=True)
-        ]
+        return list(zip(found, readings, strict=True))
 
     def _joined(self, result: RuleResult, reading: Reading | None) -> Assessment:
         joined = combine(result, reading, self._lines)
@@ -254,9 +262,13 @@ class Scorer:
         other._lines = self._plain_lines if learnt.alert is None else replace(self._plain_lines, alert=learnt.alert)
         return other
 
-    def _taught(self, mention: Mention, assessment: Assessment, firm: Severity) -> Assessment:
-        """Quieter where the people here said so, and nothing severe is claimed."""
-        learnt = self._learnt
+    def _taught(
+        self, mention: Mention, assessment: Assessment, found: RuleResult, reading: Reading | None
+    ) -> Assessment:
+        """After the marks of the people here: on copies, on calm phrases, and on posts that say the same."""
+        learnt, firm = self._learnt, found.firm
+        if found.addressed and reading is not None and reading.place is not None and (learnt.lessons or learnt.moved):
+            assessment = taught(assessment, found.severity, firm, reading.place, learnt.lessons, learnt.moved)
         if assessment.severity is not Severity.ALERT or firm >= Severity.ALERT or not (learnt.harmless or self._calm):
             return assessment
         if FLOORED & set(assessment.categories):

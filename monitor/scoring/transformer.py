@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from connectors.model import Mention
-from monitor.scoring.learned import Levels, ModelRefused, Reading, numbers, shipped
+from monitor.scoring.learned import Levels, ModelRefused, Place, Reading, numbers, shipped
 from monitor.scoring.linear import CATEGORIES, WORTH_EXPLAINING, Examples, LinearReader, load_linear
 from monitor.scoring.onnx import ort, state
 from monitor.scoring.rendering import WordPieces, rendering
@@ -66,7 +66,11 @@ class TransformerReader:
             category: self._share * float(own) + (1.0 - self._share) * linear.categories[category]
             for category, own in zip(CATEGORIES, chances, strict=True)
         }
-        return Reading(joined, named, self._nearest(vector) if joined[2] + joined[3] >= WORTH_EXPLAINING else ())
+        likeness = self._vectors @ vector
+        best = np.argsort(-likeness, kind="stable")[:2]
+        worth = joined[2] + joined[3] >= WORTH_EXPLAINING
+        near = tuple(dict.fromkeys(self._reasons[i] for i in best if likeness[i] >= _NEAR)) if worth else ()
+        return Reading(joined, named, near, Place(vector, int(best[0]), float(likeness[best[0]])))
 
     def _joined(self, own: np.ndarray, linear: Levels) -> Levels:
         """The geometric mean of the two readings, weighed by ``share``, calibrated, brought to a sum of 1."""
@@ -75,11 +79,6 @@ class TransformerReader:
         raised = np.exp((both - both.max()) / self._joint_temperature)
         a, b, c, d = (float(x) for x in raised / raised.sum())
         return a, b, c, d
-
-    def _nearest(self, vector: np.ndarray, most: int = 2) -> tuple[str, ...]:
-        likeness = self._vectors @ vector
-        best = np.argsort(-likeness, kind="stable")[:most]
-        return tuple(dict.fromkeys(self._reasons[i] for i in best if likeness[i] >= _NEAR))
 
 
 def load_transformer(folder: Path) -> TransformerReader:

@@ -436,6 +436,9 @@ class FeedbackRow(Base):
     reason: Mapped[str] = mapped_column(default="")
     rules: Mapped[list[Any]] = mapped_column(default=list)
     fingerprint: Mapped[str] = mapped_column(default="")
+    examples: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    """The shipped examples that the marked posts lay nearest to, as ``[model, number]``: with the copy marks all that
+    outlives the posts' words."""
 
 
 class TuningRow(Base):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
@@ -19,17 +22,29 @@ from monitor.app import App
 from monitor.model import Category
 from monitor.scoring import Reading, Scorer
 from monitor.scoring.combine import Lines
+from monitor.scoring.learned import Place
 from monitor.scoring.rules import RuleBook, load_rules
 from monitor.store import migrate
-from monitor.store.tables import AuditRow, IncidentRow, MentionRow, TuningRow
+from monitor.store.tables import AuditRow, FeedbackRow, IncidentRow, MentionRow, TuningRow
 from monitor.testing import story_settings
 
 CEO = actions.Actor("ceo", "Rowan Ashdown")
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
 FILM = "our neighbours say the harbour film night was loud and went on until the small hours"
 
 
+@dataclass(frozen=True)
+class Direction:
+    """A vector of unit length, by its angle."""
+
+    angle: float
+
+    def __matmul__(self, other: Direction) -> float:
+        return math.cos(self.angle - other.angle)
+
+
 class Believing:
-    """A learned part that believes what its text says: ``<0.55 complaint>`` at the end of a post."""
+    """A learned part that believes what its text says: ``belief 55 complaint`` and, where it lies, ``place 10``."""
 
     name = "scripted"
 
@@ -41,7 +56,9 @@ def _reading(text: str) -> Reading:
     found = re.search(r"belief (\d+) (\w+)", text)
     belief = int(found[1]) / 100 if found else 0.0
     category = {Category(found[2]): 0.9} if found else {}
-    return Reading((1 - belief, 0.0, belief, 0.0), category)
+    place = re.search(r"places? (\d+)", text)
+    where = Place(Direction(int(place[1]) / 100), 5, 0.95) if place else None
+    return Reading((1 - belief, 0.0, belief, 0.0), category, place=where)
 
 
 @cache
@@ -216,3 +233,67 @@ def test_the_digest_says_how_often_alerts_were_right(app: App) -> None:
         lines = learning.weekly_lines(session, since, NOW)
 
     assert lines == ("1 incident told; people called 1 of them no problem.",)
+
+
+LOUD = "the kiosk by the old quay was shut again belief 90 complaint place 10"
+LIKE_IT = "nobody at the harbour stall this morning either belief 90 complaint place 12"
+ELSEWHERE = "the ferry was late and cold and wet belief 90 complaint place 150"
+
+
+def test_one_press_on_not_a_problem_quietens_what_says_the_same_in_other_words(app: App) -> None:
+    assert _hear(app, LOUD) == [Severity.ALERT]
+    _say(app, LOUD, "the kiosk is not ours")
+
+    assert _hear(app, LIKE_IT, ELSEWHERE) == [Severity.WATCH, Severity.ALERT]
+
+
+def test_one_press_on_should_have_told_me_makes_what_says_the_same_an_alert(app: App) -> None:
+    quiet = "they moved the hut and nobody asked us belief 10 complaint place 10"
+    assert _hear(app, quiet) == [Severity.ROUTINE]
+    _miss(app, quiet)
+
+    again = "the hut has gone without a word to anybody belief 10 complaint place 12"
+    assert _hear(app, again) == [Severity.ALERT]
+
+
+def test_a_vector_goes_with_the_words_and_what_stays_is_the_shipped_example_that_was_moved(app: App) -> None:
+    _hear(app, LOUD)
+    _say(app, LOUD, "the kiosk is not ours")
+    _hear(app, "something else entirely")  # the mark is read
+    with app.database.write() as session:
+        for row in session.scalars(select(MentionRow)):
+            row.text = None
+
+    pupil = app.intake.scorer
+    learnt = pupil.present()._learnt  # type: ignore[attr-defined]
+
+    assert (learnt.lessons, list(learnt.moved)) == ((), [5])
+    assert _hear(app, LIKE_IT) == [Severity.WATCH]
+    with app.database.read() as session:
+        (mark,) = session.scalars(select(FeedbackRow)).all()
+        assert [number for _, number in mark.examples] == [5]
+
+
+def test_no_vector_is_made_of_a_youtube_post(app: App) -> None:
+    _hear(app, LOUD)
+    _say(app, LOUD, "the kiosk is not ours")
+    with app.database.write() as session:
+        for row in session.scalars(select(MentionRow)):
+            row.platform = "youtube"
+
+    learnt = app.intake.scorer.present()._learnt  # type: ignore[attr-defined]
+
+    assert learnt.lessons == ()
+
+
+def test_a_new_model_in_a_running_charity_is_said_in_the_digest_and_a_first_one_is_not(app: App) -> None:
+    with app.database.write() as session:
+        learning.note_model(session, "first", NOW)
+        assert learning.weekly_lines(session, NOW - WEEK, NOW + WEEK) == ()
+    _hear(app, "thank you all")
+    with app.database.write() as session:
+        learning.note_model(session, "first", NOW + DAY)
+        learning.note_model(session, "second", NOW + DAY)
+        (line,) = learning.weekly_lines(session, NOW, NOW + WEEK)
+        assert "newly trained model" in line
+        assert learning.weekly_lines(session, NOW + 2 * DAY, NOW + WEEK) == ()
