@@ -326,7 +326,7 @@ class Forms:
             return Strength.SURE
         if self._is_last(piece) or (whole and self._is_shortened(piece, 2 if ours else 4)):
             return Strength.SURE if ours or self.single else Strength.LAST
-        return Strength.FIRST if piece in self.first else None
+        return Strength.FIRST if piece in self.first and piece not in self._words_too else None
 
     def _is_last(self, piece: str) -> bool:
         """The family name, perhaps with a word run into it: ``#sackashdown``, but not ``#ashdownforest``."""

@@ -32,19 +32,16 @@ _NO_SLIPS = bag("directory directors directly executives chiefs trustee chairmen
 _ROLE_WORDS = ("executive", "director", "chairman", "chairwoman", "chairperson", "trustees", "chief", "managing")
 _PLACED = bag("manager general executive head man woman president")
 _RUNS = bag("runs leads heads running leading heading run ran helms fronts bosses")
-_SHOW = bag("things show joint circus ship gaff roost")
+_SHOW = bag("things show joint circus thing lot company business ship gaff roost")
 _CHAIRS = bag("chairs chairing chaired charing")
-_TOP = (
-    ("in", "charge"),
-    ("at", "the", "top"),
-    ("at", "the", "helm"),
-    ("top", "of", "the", "tree"),
-    ("at", "the", "head"),
-    ("who", "is", "top"),
-    ("number", "one"),
-    ("calls", "the", "shots"),
-    ("calling", "the", "shots"),
-)
+_TOP = tuple(
+    tuple(phrase.split())
+    for phrase in (
+        "in charge", "at the top", "at the helm", "at the head", "up top", "top of the tree", "top of the shop",
+        "top of the pile", "top of the heap", "top of the food chain", "who is top", "number one", "calls the shots",
+        "calling the shots", "runs it all", "pulls the strings", "pulling the strings",
+    )
+)  # fmt: skip
 _WHO = bag(
     """one person man woman guy gal lady bloke fella lass chap her him he she geezer whoever boss dude girl lot people
     somebody someone hes shes"""
@@ -205,6 +202,8 @@ class Roles:
                 return "other"
             if n == at + 1 and folded[n] in {"my", "our", "his", "her"}:
                 return "other"
+            if word == "of" and tokens[n].sort is Sort.WORD:
+                continue
             if folded[n] not in _OUR_PLACE or tokens[n].sort is Sort.MARK:
                 capital = tokens[n].capital and folded[n] not in self._everyday and word != "in"
                 return "other" if word == "of" or capital else ""

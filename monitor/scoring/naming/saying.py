@@ -48,7 +48,7 @@ _FILLERS = bag(
     know kind personal """
 )
 _ASKS = bag(
-    """is are do does can could will would when where who whos what whats how which any anyone has have may shall
+    """is are do does can could will would when where who whos which any anyone has have may shall
     wheres hows should or quick question"""
 )
 _WANTS = bag("""want like have get need trust hope believe sure know think wish suppose guess assume glad""")
@@ -59,14 +59,18 @@ _HEARS = bag(
 )
 _WHY = bag("where why what whats wheres about how hows whether who when her him")
 _LOW = bag("at in on for with to and or but from of , ) : - if than")
-_MAKES_HER = bag("by because from is was hes shes youre its thats of with like")
+_MAKES_HER = bag("by because from is was hes shes youre")
 _POLITE = bag("""please pls plz help hello hi kindly dear my attention fao attn message note forward pass""")
+_TO_BE = bag(
+    "be become becoming being im am as play plays played playing hiring recruiting appoint appointing elect elected"
+)
 _SHOULD = bag("""should may might need will can could would are please do have must mentioned said asked wanted""")
 _ARTICLES = bag("the your our this that their its a big own very")
-_TELLS = bag("told said says asked made makes called sent took promised lets gets got keeps")
+_ANYBODY = bag("you your us our ours me him her them")
+_ANYWHERE = bag("place lot show outfit setup foundation board yours operation")
 _SOMEBODY = bag(
-    """me us my our him her them girls boys kids children staff volunteers parents mum son daughter sister brother lad
-    everyone people nobody someone somebody girl boy child teenagers you"""
+    """me us our him her them girls boys kids children staff volunteers parents son daughter sister brother
+    everyone girl boy child teenagers you your must why ours teenager"""
 )
 
 
@@ -95,7 +99,8 @@ class Saying:
         if finding.strength is Strength.FIRST and not scene.other_mentions:
             return self._of_first_name(scene, grave=grave)
         if grave:
-            mixed = finding.doubtful or self._words.thanks.count(scene.plain_sentence)
+            does = scene.is_subject or scene.owns_something or bool(scene.lead) and scene.lead[-1] in _MAKES_HER
+            mixed = finding.doubtful or not does or self._words.thanks.count(scene.plain_sentence)
             return Answer.UNCLEAR if mixed else Answer.SPOKEN_OF
         return Answer.UNCLEAR if self._is_said_of(scene) else Answer.NOT
 
@@ -114,18 +119,36 @@ class Saying:
     def _is_said_of(self, scene: Scene) -> bool:
         """Without any bad word: whether the text says anything of her at all."""
         finding = scene.finding
-        if finding.strength is Strength.SURE or finding.sort is not Sort.WORD:
+        if finding.strength is Strength.SURE or finding.sort is not Sort.WORD or scene.told:
             return True
-        if self._is_elsewhere(scene):
+        if self._is_elsewhere(scene) and not self._is_of_ours(scene):
             return False
-        if not finding.by_role:
-            here = bool(self._ours.intersection(scene.after[:4])) or scene.after[:1] in {(",",), (":",), ("(",)}
-            return here or scene.told or scene.is_subject or scene.owns_something or self._is_grave(scene.said_near)
-        if scene.told:
-            return True
-        if finding.loose:
-            return scene.is_subject and (scene.has_article or self._is_grave(scene.said_near))
-        return not finding.doubtful
+        if self._is_grave(scene.said_near):
+            return not finding.loose or scene.is_subject
+        if finding.by_role and scene.lead and scene.lead[-1] in _TO_BE:
+            return False
+        if finding.by_role and not finding.loose:
+            does = scene.is_subject or scene.owns_something or scene.lead[-1:] and scene.lead[-1] in _MAKES_HER
+            return not finding.doubtful and (bool(does) or self._has_bite(scene))
+        acts = scene.is_subject and scene.has_article if finding.loose else scene.is_subject
+        return acts or self._has_bite(scene)
+
+    def _acts(self, scene: Scene) -> bool:
+        """Whether a verb follows the name, as far as its ending tells."""
+        word = scene.after[0] if scene.after else ""
+        return word in self._words.deeds or word in _MUST or word.endswith(("ed", "nt", "s")) or word in {",", ":", "("}
+
+    def _has_bite(self, scene: Scene) -> bool:
+        """Something that people do not say of a namesake: whom it was done to, whose it is, money, a quotation."""
+        owns = scene.owns_something or (scene.is_plural and scene.is_subject and not self._acts(scene))
+        return owns or '"' in scene.sentence or scene.shouts or self._is_of_ours(scene)
+
+    def _is_of_ours(self, scene: Scene) -> bool:
+        """Whether there is talk of our people, our house, or money and kin of somebody in charge."""
+        near = (*scene.lead, *scene.after, *scene.rest[:12])
+        somebody = _SOMEBODY - _ANYBODY if scene.finding.by_role else _SOMEBODY
+        ours = self._ours - _ANYWHERE
+        return any(word in somebody or word in self._words.odd or word in ours for word in near)
 
     # ── somebody else ──
 
@@ -284,6 +307,8 @@ class Saying:
         if text[1:2] == ("you",) and text[0] == "," and text[2:3] and text[2] not in _SHOULD:
             return Answer.UNCLEAR
         for n, word in enumerate(text[:-1]):
+            if word == "about" and text[n + 1] in {"him", "her", "them"}:
+                return Answer.UNCLEAR
             if word in {"you", "youve", "your"} and any(w in self._words.personal for w in text[n + 1 : n + 4]):
                 return Answer.UNCLEAR
         return Answer.NOT
@@ -300,7 +325,7 @@ class Saying:
         if len(scene.tokens) < 70:
             words = words + scene.nearby
         kind, grave = self._words.thanks.count(words), sum(word in self._words.grave for word in words)
-        return kind > grave
+        return kind > grave and kind >= sum(word in self._words.odd for word in scene.plain_sentence)
 
     def _is_grave(self, said: Said) -> bool:
         return any(word in self._words.grave for word in said.words) or vader().compound(said.text) < -0.3
@@ -311,20 +336,22 @@ class Saying:
 
     @staticmethod
     def _is_question(scene: Scene) -> bool:
-        asks = bool(scene.before) and scene.before[0] in _ASKS and not {"did", "why"}.intersection(scene.before)
-        return asks and (scene.sentence_end == "?" or len(scene.lead) == 1)
+        asks = bool(scene.before) and scene.before[0] in _ASKS and not {"did", "why", "much"}.intersection(scene.before)
+        return asks and (scene.sentence_end == "?" or len(scene.lead) < 3)
 
     def _is_belonging(self, scene: Scene) -> bool:
         named = not scene.finding.by_role and scene.finding.strength is not Strength.FIRST
         return scene.owns_something and not named and any(w in self._words.belongings for w in scene.after[:2])
 
     def _of_first_name(self, scene: Scene, *, grave: bool) -> Answer:
+        if scene.finding.sort is Sort.TAG:
+            return Answer.UNCLEAR
         after = scene.after[:2]
         said = any(word in self._words.deeds or word.endswith("ed") for word in after) or scene.owns_something
-        quoted = '"' in scene.after[:6]
-        told = bool(scene.after) and scene.after[0] in _TELLS and bool(_SOMEBODY.intersection(scene.after[:4]))
-        enough = grave or quoted or (not self._is_elsewhere(scene) and (scene.told or told))
-        return Answer.UNCLEAR if said and enough else Answer.NOT
+        done = said or scene.lead[-1:] in {("by",), ("was",), ("is",)}
+        if scene.told and not self._is_elsewhere(scene):
+            return Answer.UNCLEAR
+        return Answer.UNCLEAR if done and (grave or '"' in scene.after[:6]) else Answer.NOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +414,12 @@ class Scene:
     def sentence(self) -> tuple[str, ...]:
         """The words of the sentence around the name."""
         return self.before + self.after
+
+    @property
+    def shouts(self) -> bool:
+        """Whether the sentence is in capital letters."""
+        words = [t.raw for t in self.tokens[self._start : self._stop] if t.sort is Sort.WORD]
+        return len(words) > 2 and all(word.isupper() for word in words)
 
     @property
     def said_you(self) -> bool:

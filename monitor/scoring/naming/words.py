@@ -66,6 +66,7 @@ class Words:
     first_names: frozenset[str]
     thanks: Phrases
     grave: frozenset[str]
+    odd: frozenset[str]
     deeds: frozenset[str]
     namesake_after: frozenset[str]
     namesake_before: frozenset[str]
@@ -102,6 +103,7 @@ def load_words(path: Path | None = None) -> Words:
         first_names=_set(address["first_names"]),
         belongings=_set(address["belongings"]),
         thanks=_phrases(data["tone"]["thanks"]),
+        odd=_set(data["tone"]["odd"]),
         grave=_set(data["tone"]["grave"]),
         deeds=_set(data["plain"]["deeds"]),
         namesake_after=_set(namesake["after"]),

@@ -16,7 +16,9 @@ from monitor.scoring.naming import Answer, Naming, Spoken, build_naming
 
 WORDINGS = Path(__file__).parent / "wordings"
 HOUSE = Organisation("Tessellate UK", ("TessellateUK", "TUK"), domains=("tessellateuk.example",))
-RECOGNISED, WRONGLY, UNCLEARLY = 0.98, 0.01, 0.05
+RECOGNISED, WRONGLY = 0.98, 0.01
+UNCLEARLY = {"seen": 0.05, "unseen": 0.09}
+"""The bar is 5 %. The half that was never looked at lies above it still: a step towards the bar lowers the number."""
 
 
 @cache
@@ -30,7 +32,7 @@ def answers(text: str, ceo: str = "Rowan Ashdown", chair: str = "Siân O’Brien
     return {*spoken.of, *spoken.perhaps}
 
 
-@pytest.mark.parametrize("half", ["seen"])
+@pytest.mark.parametrize("half", ["seen", "unseen"])
 def test_who_is_meant_is_recognised_and_nobody_else(half: str) -> None:
     found: Counter[tuple[bool, Answer]] = Counter()
     for line in (WORDINGS / f"{half}.jsonl").read_text("utf-8").splitlines():
@@ -42,7 +44,7 @@ def test_who_is_meant_is_recognised_and_nobody_else(half: str) -> None:
     assert min(meant, ordinary) > 200
     assert 1 - found[True, Answer.NOT] / meant >= RECOGNISED
     assert found[False, Answer.SPOKEN_OF] / ordinary <= WRONGLY
-    assert found[False, Answer.UNCLEAR] / ordinary <= UNCLEARLY
+    assert found[False, Answer.UNCLEAR] / ordinary <= UNCLEARLY[half]
 
 
 PEOPLE = (
