@@ -1,8 +1,9 @@
 """`python benchmarks/judgement.py`: the figures of the judgement, each beside stock VADER's of the same run.
 
-Parts: labelled posts, real texts (as they are and addressed to us), disguises, speed, equality with VADER, hostile
-posts, copies. Posts and texts that may not stand in this repository are looked for beside it; where they are absent
-the part prints "not run". ``--levels`` records the level given to each labelled post in ``tests/corpus/levels.json``,
+Parts: labelled posts, authors held out of the training, the blind part (``blind/*.jsonl`` beside this file), real
+texts (as they are and addressed to us), disguises, speed, equality with VADER, hostile posts, copies. Posts and texts
+that may not stand in this repository are looked for beside it; where they are absent the part prints "not run".
+``--levels`` records the level given to each labelled post in ``tests/corpus/levels.json``,
 so that a change of rules or model shows which posts it moved.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import math
 import random
 import statistics
 import sys
@@ -27,8 +29,10 @@ CORPUS = ROOT.parent / "shared" / "corpus"
 from alerts.model import Severity  # noqa: E402
 from connectors.model import Mention, Organisation, clean_text  # noqa: E402
 from monitor import evaluate  # noqa: E402
+from monitor.data import resource  # noqa: E402
 from monitor.score import BATCH, mention_of  # noqa: E402
 from monitor.scoring import Scorer, build_scorer  # noqa: E402
+from monitor.scoring.combine import load_lines  # noqa: E402
 from monitor.scoring.copies import comparable, group_copies  # noqa: E402
 from monitor.scoring.vader import vader  # noqa: E402
 
@@ -91,6 +95,62 @@ def _stock_figures(verdicts: Sequence[evaluate.Verdict]) -> dict[str, float]:
         "routine posts that alert": statistics.mean(routine),
         "alert or worse: precision": sum(should) / max(1, sum(dark)),
     }
+
+
+# ── posts that the model had not read ──────────────────────────────────────────────────────────────
+
+
+def held_out_authors(scorer: Scorer) -> None:
+    """What whole authors give that one training did not see, read by that training, with rules and lines of today."""
+    sys.path.insert(0, str(ROOT / "training"))
+    import held_out
+    from posts import HELD, blind, read_all
+
+    posts, blind_part = blind(read_all())
+    lines = load_lines(resource("judgement.toml"), "transformer")
+    print("authors held out of the training (N: everyday, U: despair, W: two ordinary months, AK: replies and slang)")
+    print(f"  {'part':<12} {'posts':>5}  {', '.join(held_out.FIGURES)}")
+    for name in (*HELD, "blind part"):
+        part = blind_part if name == "blind part" else [post for post in posts if post.source == name]
+        found = list(held_out.found(part, scorer))
+        print(f"  {name:<12} {len(found):>5}  {'  '.join(held_out.told(found, lines))}")
+
+
+def blind_posts(scorer: Scorer) -> None:
+    """The blind part, group by group, with the interval of Wilson that holds the truth in 95 of 100 cases."""
+    paths = sorted((ROOT / "benchmarks" / "blind").glob("*.jsonl"))
+    if not paths:
+        print("blind part: not run (the posts are not here)")
+        return
+    rows = [row for path in paths for row in rows_of(path)]
+    print(f"blind part: {len(rows)} posts that no training, rule or line has seen; share, and where it surely lies")
+    for group in dict.fromkeys(str(row.get("group", "")) for row in rows):
+        verdicts = evaluate.judge_rows([row for row in rows if str(row.get("group", "")) == group], scorer)
+        print(f"  {group}: {len(verdicts)} posts")
+        for name, hits in _shares_of(verdicts).items():
+            if hits:
+                low, high = wilson(sum(hits), len(hits))
+                print(f"    {name:<32} {sum(hits) / len(hits):.3f}  ({low:.3f} to {high:.3f}, of {len(hits)})")
+
+
+def _shares_of(verdicts: Sequence[evaluate.Verdict]) -> dict[str, list[bool]]:
+    should = [v for v in verdicts if v.right >= Severity.ALERT]
+    routine = [v for v in verdicts if v.right is Severity.ROUTINE]
+    return {
+        "recall": [v.given.severity >= Severity.ALERT for v in should],
+        "alerts at least watch": [v.given.severity >= Severity.WATCH for v in should],
+        "crises that alert": [v.given.severity >= Severity.ALERT for v in should if v.right is Severity.CRISIS],
+        "routine that alert": [v.given.severity >= Severity.ALERT for v in routine],
+        "routine at watch or worse": [v.given.severity >= Severity.WATCH for v in routine],
+        "watch that alert": [v.given.severity >= Severity.ALERT for v in verdicts if v.right is Severity.WATCH],
+    }
+
+
+def wilson(hits: int, of: int, z: float = 1.96) -> tuple[float, float]:
+    """The interval of Wilson (1927) around a share."""
+    share = hits / of
+    middle, spread = share + z * z / (2 * of), z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    return (middle - spread) / (1 + z * z / of), (middle + spread) / (1 + z * z / of)
 
 
 # ── real texts ─────────────────────────────────────────────────────────────────────────────────────
@@ -363,7 +423,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     """Print the parts asked for; all of them when none is named."""
     ask = argparse.ArgumentParser(description=__doc__)
     ask.add_argument(
-        "parts", nargs="*", metavar="PART", help="labelled, real, disguises, speed, vader, hostile, copies"
+        "parts", nargs="*", metavar="PART", help="labelled, held, blind, real, disguises, speed, vader, hostile, copies"
     )
     ask.add_argument("--model", default="auto", choices=("auto", "transformer", "linear", "rules"))
     ask.add_argument("--most", type=int, default=1_500, help="real texts of each set")
@@ -377,6 +437,8 @@ def main(arguments: Iterable[str] | None = None) -> None:
     scorer = build_scorer(organisation(), model=asked.model)
     parts: dict[str, Callable[[], None]] = {
         "labelled": lambda: labelled(scorer),
+        "held": lambda: held_out_authors(scorer),
+        "blind": lambda: blind_posts(scorer),
         "real": lambda: real(scorer, asked.most),
         "disguises": lambda: disguises(scorer, 200),
         "speed": lambda: speed(scorer, asked.model),

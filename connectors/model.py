@@ -76,7 +76,8 @@ class Mention:
     ``text`` is None where the platform gives none (a photo, a member's post that we may not read).
     ``names_us``: the platform itself says that this is to us or about us (a tag, a notification, a reply), whatever
     its words are.
-    An ``own_post`` with a ``parent`` is an answer given by us.
+    ``parent_text`` are the words it answers, where whoever hands the mention on has them at hand; they help to
+    judge it and are not stored with it. An ``own_post`` with a ``parent`` is an answer given by us.
     """
 
     platform: str
@@ -94,6 +95,7 @@ class Mention:
     shares: int | None = None
     replies: int | None = None
     names_us: bool = False
+    parent_text: str | None = None
 
     def __post_init__(self) -> None:
         if not self.platform or not self.external_id:
@@ -103,8 +105,9 @@ class Mention:
         for moment in (self.posted_at, self.edited_at):
             if moment is not None and moment.utcoffset() != timedelta(0):
                 raise ValueError("the times of a mention are aware and in UTC")
-        if self.text is not None and (_UNSAFE.search(self.text) or len(self.text) > MAX_TEXT):
-            raise ValueError("the text of a mention has passed clean_text")
+        for text in (self.text, self.parent_text):
+            if text is not None and (_UNSAFE.search(text) or len(text) > MAX_TEXT):
+                raise ValueError("the text of a mention has passed clean_text")
 
 
 @dataclass(frozen=True, slots=True)

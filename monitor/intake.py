@@ -93,7 +93,10 @@ class Intake:
         return self.terms.get(platform, self.terms["other"])
 
     def unknown(self, database: Database, mentions: Sequence[Mention]) -> list[Mention]:
-        """Those of ``mentions`` that are new or reworded, each id once, the last wording winning."""
+        """Those of ``mentions`` that are new or reworded, each id once, the last wording winning.
+
+        Each comes with the words that it answers, where these are on the same page or were kept: nothing is asked for.
+        """
         newest = {(m.platform, m.external_id): m for m in mentions}
         known: dict[tuple[str, str], str] = {}
         with database.read() as session:
@@ -106,8 +109,8 @@ class Intake:
                         )
                     )
                     known.update({(platform, row.external_id): row.text_key for row in rows})
-        fresh = [m for key, m in newest.items() if known.get(key) != self.text_key(m)]
-        return [m for m in fresh if _can_be_kept(m)]
+            fresh = [m for key, m in newest.items() if known.get(key) != self.text_key(m)]
+            return _with_what_they_answer(session, [m for m in fresh if _can_be_kept(m)], newest)
 
     def text_key(self, mention: Mention) -> str:
         """Tells an edit from a repeat without keeping the text."""
@@ -364,6 +367,29 @@ class Intake:
                 terms = self.terms_of(mention.platform)
                 row.text_until = terms.text_until(row.first_seen_at, now)
                 row.recheck_at = now + terms.recheck_every
+
+
+def _with_what_they_answer(
+    session: Session, mentions: Sequence[Mention], page: Mapping[tuple[str, str], Mention]
+) -> list[Mention]:
+    """``mentions`` with ``parent_text``, from ``page`` or from what is stored and still kept."""
+    said = {key: mention.text for key, mention in page.items()}
+    sought = {(m.platform, m.parent) for m in mentions if m.parent and m.parent_text is None} - said.keys()
+    for platform in {platform for platform, _ in sought}:
+        ids = [parent for at, parent in sought if at == platform]
+        for start in range(0, len(ids), 500):
+            rows = session.execute(
+                select(MentionRow.external_id, MentionRow.text).where(
+                    MentionRow.platform == platform, MentionRow.external_id.in_(ids[start : start + 500])
+                )
+            )
+            said.update({(platform, row.external_id): row.text for row in rows})
+    return [
+        replace(m, parent_text=said[(m.platform, m.parent)])
+        if m.parent and m.parent_text is None and (m.platform, m.parent) in said
+        else m
+        for m in mentions
+    ]
 
 
 def _can_be_kept(mention: Mention) -> bool:

@@ -57,6 +57,9 @@ def mention_of(row: Mapping[str, Any]) -> Mention:
     text = row["text"]
     if text is not None and not isinstance(text, str):
         raise RowFaulty("text is a string")
+    parent_text = row.get("parent_text")
+    if parent_text is not None and not isinstance(parent_text, str):
+        raise RowFaulty("parent_text is a string: the words that the post answers")
     platform = row["platform"]
     if not isinstance(platform, str) or not platform:
         raise RowFaulty("platform is a string such as x, facebook, instagram, linkedin or youtube")
@@ -76,6 +79,7 @@ def mention_of(row: Mapping[str, Any]) -> Mention:
         shares=_count(row.get("shares")),
         replies=_count(row.get("replies")),
         names_us=row.get("names_us") is True,
+        parent_text=None if parent_text is None else clean_text(parent_text),
     )
 
 

@@ -6,36 +6,33 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-import validate
-from posts import OUR_NAMES, Labelled
+import held_out
+from posts import HELD, Labelled, read_all
 
 from alerts.model import Severity
-from monitor.scoring.learned import load
+from monitor.data import resource
+from monitor.scoring.combine import load_lines
 
 TEMPLATE = Path(__file__).parent / "card.md"
-COLUMNS = ("area", "recall", "precision", "crisis caught", "crisis as crisis", "routine alerting", "macro F1")
 
 
 def write(
-    shipped: Path, posts: Sequence[Labelled], held: Sequence[Labelled], figures: Mapping[str, Mapping[str, float]]
+    shipped: Path, posts: Sequence[Labelled], blind_part: Sequence[Labelled], areas: Mapping[str, Mapping[str, float]]
 ) -> None:
-    """Write ``card.md`` beside the model: the template with this training's numbers. ``held`` is the blind part."""
-    rows = dict(figures)
-    if held:
-        for which in ("linear", "auto"):
-            reader = load(which, shipped)  # type: ignore[arg-type]
-            if reader is not None:
-                levels = np.array([r.levels for r in reader.read([post.mention for post in held], OUR_NAMES)])
-                rows[f"{reader.name} as shipped, blind part"] = validate.report(f"{reader.name}, blind", held, levels)
+    """Write ``card.md`` beside the model: the template with this training's numbers.
+
+    ``areas``: of each model alone, by held-out author.
+    """
     sources = Counter(post.source for post in posts)
     levels_met = Counter(post.severity for post in posts)
     text = TEMPLATE.read_text("utf-8")
     for name, value in {
-        "TABLE": "\n".join([header(), *(row(name, numbers) for name, numbers in rows.items())]),
+        "AREAS": table_of_areas(areas),
+        "JUDGED": table_of_judgements(blind_part),
         "POSTS": f"{len(posts):,}",
-        "BLIND": str(len(held)),
-        "OWN": f"{sum(n for source, n in sources.items() if source.startswith('own-')):,}",
+        "BLIND": f"{len(blind_part):,}",
+        "OLD": f"{sum(post.is_old for post in posts):,}",
+        "SOURCES": str(len(sources)),
         "LEVELS": ", ".join(f"{levels_met[severity]:,} {severity.level}" for severity in Severity),
         "SIZES": sizes(shipped),
     }.items():
@@ -43,14 +40,25 @@ def write(
     (shipped / "card.md").write_text(text, "utf-8")
 
 
-def header() -> str:
-    """The head of the table of figures."""
-    return "| model | " + " | ".join(COLUMNS) + " |\n|" + "---|" * (len(COLUMNS) + 1)
+def table_of_areas(areas: Mapping[str, Mapping[str, float]]) -> str:
+    """The areas under the curve for alert or worse."""
+    columns = list(next(iter(areas.values())))
+    head = ["| model | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 1)]
+    rows = [f"| {name} | " + " | ".join(f"{found[c]:.3f}" for c in columns) + " |" for name, found in areas.items()]
+    return "\n".join(head + rows)
 
 
-def row(name: str, numbers: Mapping[str, float]) -> str:
-    """One row of the table of figures."""
-    return f"| {name} | " + " | ".join(f"{numbers[column]:.3f}" for column in COLUMNS) + " |"
+def table_of_judgements(blind_part: Sequence[Labelled]) -> str:
+    """What rules and model together make of posts that the measured model had not read, at the shipped lines."""
+    lines = load_lines(resource("judgement.toml"), "transformer")
+    held = [post for post in read_all() if post.source in HELD]
+    everything = list(held_out.found([*held, *blind_part], held_out.scorer_of()))
+    parts = {name: [found for found in everything if found.post.source == name] for name in HELD}
+    parts["blind part"] = [found for found in everything if found.post.source not in HELD]
+    rows = ["| part | posts | " + " | ".join(held_out.FIGURES) + " |", "|" + "---|" * (len(held_out.FIGURES) + 2)]
+    for name, part in parts.items():
+        rows.append(f"| {name} | {len(part)} | " + " | ".join(held_out.told(part, lines)) + " |")
+    return "\n".join(rows)
 
 
 def sizes(shipped: Path) -> str:

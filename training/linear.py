@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from posts import CATEGORIES, Labelled
@@ -71,6 +72,17 @@ def train(
     weights = np.zeros((SLOTS, len(coefficients)), dtype=np.float32)
     weights[kept] = np.array(coefficients, dtype=np.float32).T * rarity[kept][:, None]
     return Linear(weights, np.array(bias, dtype=np.float32), parts_share)
+
+
+def save(model: Linear, path: Path) -> None:
+    """Keep ``model`` as it was learnt."""
+    np.savez_compressed(path, weights=model.weights, bias=model.bias, parts_share=model.parts_share)
+
+
+def load(path: Path) -> Linear:
+    """The model that ``save`` kept."""
+    kept = np.load(path)
+    return Linear(kept["weights"], kept["bias"], float(kept["parts_share"]))
 
 
 def packed(model: Linear) -> tuple[bytes, list[float]]:

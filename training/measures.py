@@ -26,13 +26,16 @@ def area(scores: np.ndarray, right: np.ndarray) -> float:
     mean_rank = np.bincount(inverse, ranks) / counts
     positive = right.astype(bool)
     n, m = positive.sum(), (~positive).sum()
+    if not n or not m:
+        return float("nan")
     return float((mean_rank[inverse][positive].sum() - n * (n + 1) / 2) / (n * m))
 
 
-def temperature_of(logits: np.ndarray, levels: np.ndarray) -> float:
-    """The temperature at which the probabilities of ``logits`` fit ``levels`` best."""
+def temperature_of(logits: np.ndarray, levels: np.ndarray, weights: np.ndarray) -> float:
+    """The temperature at which the probabilities of ``logits`` fit ``levels`` best, each post counting its weight."""
     grid = np.exp(np.linspace(np.log(0.4), np.log(4), 60))
-    losses = [-np.log(softmax(logits, t)[np.arange(len(levels)), levels] + 1e-9).mean() for t in grid]
+    at = np.arange(len(levels)), levels
+    losses = [-(weights * np.log(softmax(logits, t)[at] + 1e-9)).sum() for t in grid]
     return float(grid[int(np.argmin(losses))])
 
 

@@ -4,27 +4,64 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
 
-from posts import OUR_NAMES, Labelled
+from posts import Labelled
 
 from connectors.model import Kind
-from monitor.scoring.rendering import US, place, plain
+from monitor.scoring.rendering import US, answered, answering, place, plain, rendering
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_TALK_OF = ("author-n", "author-w", "author-ad", "author-ag", "author-ah")
+_SHORT, _PARENT = 9, 25
+"""Words of a small talk that may stand beside a post, and of a post of ours that one may answer."""
 
 
-def as_read(post: Labelled, rng: random.Random | None = None) -> str:
+@dataclass(frozen=True)
+class Company:
+    """What a post may stand beside without being graver or more harmless for it."""
+
+    small_talk: tuple[str, ...]
+    our_posts: tuple[str, ...]
+
+    @staticmethod
+    def among(posts: Iterable[Labelled]) -> Company:
+        """The everyday comments and harmless posts of ours among ``posts``."""
+        calm = [post for post in posts if post.severity == 0 and post.mention.lang == "en"]
+        talk = [post for post in calm if post.source in _TALK_OF and _is_small_talk(post)]
+        ours = [post for post in calm if post.mention.kind is Kind.OWN_POST and _words(post) <= _PARENT]
+        return Company(tuple(_text(post) for post in talk), tuple(_text(post) for post in ours))
+
+
+def _is_small_talk(post: Labelled) -> bool:
+    return post.mention.kind is Kind.COMMENT and post.mention.parent_text is None and _words(post) <= _SHORT
+
+
+def _words(post: Labelled) -> int:
+    return len((post.mention.text or "").split())
+
+
+@cache
+def _text(post: Labelled) -> str:
+    return plain(post.mention.text or "", post.names)
+
+
+def as_read(post: Labelled, rng: random.Random | None = None, company: Company = Company((), ())) -> str:
     """The rendering of ``post``; with ``rng``, one of the many ways it might have reached us.
 
-    What is varied says nothing of the level: whether figures of reach are known, whether a comment begins
-    with our handle, slips of the finger, punctuation left out, the sign at the end.
+    What is varied says nothing of the level: whether a comment begins with our handle, slips of the finger,
+    punctuation left out, the sign at the end, small talk before or behind it, which harmless post of ours it stands
+    under.
     """
-    where, text = place(post.mention, OUR_NAMES), plain(post.mention.text or "", OUR_NAMES)
     if rng is None:
-        return f"{where} : {text}"
-    if rng.random() < 0.15 and "reach" not in where:
-        where = where.split()[1] if rng.random() < 0.5 else where.split()[0]
+        return rendering(post.mention, post.names)
+    where, text, parent = place(post.mention, post.names), _text(post), answered(post.mention, post.names)
+    if post.mention.kind is not Kind.OWN_POST:
+        text = _beside_small_talk(text, rng, company.small_talk)
+        if not parent and company.our_posts and rng.random() < 0.08:
+            parent = rng.choice(company.our_posts)
     if post.mention.kind in (Kind.COMMENT, Kind.TAG) and rng.random() < 0.15:
         text = text.removeprefix(f"@{US} ") if text.startswith(f"@{US} ") else f"@{US} {text}"
     if rng.random() < 0.15:
@@ -33,7 +70,16 @@ def as_read(post: Labelled, rng: random.Random | None = None) -> str:
         text = text.rstrip(".!") + rng.choice(("", "!", "!!", "!!!", "..."))
     if rng.random() < 0.2:
         text = mistyped(text, rng)
-    return f"{where} : {text}"
+    return answering(f"{where} : {text}", parent)
+
+
+def _beside_small_talk(text: str, rng: random.Random, small_talk: Sequence[str]) -> str:
+    """``text``, now and then with an everyday sentence before or behind it."""
+    if not small_talk or rng.random() >= 0.2:
+        return text
+    parts = [text, rng.choice(small_talk)]
+    rng.shuffle(parts)
+    return rng.choice((" ", ". ", "! ", " ... ")).join(parts)
 
 
 def mistyped(text: str, rng: random.Random) -> str:

@@ -38,6 +38,7 @@ class Lines:
     crisis: float = 0.5
     crisis_extra: float = 0.6
     watch: float = 0.5
+    watch_apart: float = 0.5
     with_rule: float = 0.25
     calm: float = 0.06
     category: float = 0.4
@@ -157,7 +158,7 @@ def _weighed(found: RuleResult, reading: Reading, lines: Lines) -> Severity:
         severity = max(Severity.CRISIS if sure else Severity.ALERT, min(severity, Severity.ALERT))
     elif severity >= Severity.ALERT:
         severity = Severity.WATCH if _alert(reading) < lines.calm else Severity.ALERT
-    elif 1 - reading.levels[0] >= lines.watch:
+    elif 1 - reading.levels[0] >= (lines.watch if found.near else lines.watch_apart):
         severity = max(severity, Severity.WATCH)
     elif severity is Severity.WATCH and reading.levels[0] > 1 - lines.calm:
         severity = Severity.ROUTINE

@@ -18,7 +18,11 @@ from monitor.scoring.text import leet, readable
 US = "our charity"
 """What stands in a rendering for any name of the organisation, so that the model serves every organisation."""
 
+ANSWERS = " : in answer to : "
+"""What stands in a rendering between a post and the words that it answers."""
+
 _HEAD, _TAIL = 900, 600
+_PARENT_HEAD, _PARENT_TAIL = 200, 80
 _FAR, _VERY_FAR = 10_000, 100_000
 _LINK = re.compile(r"(?:https?://|www\.)([^\s/]+)\S*", re.IGNORECASE)
 _STARS = re.compile("[★⭐]+")
@@ -46,17 +50,34 @@ _WORD = re.compile(r"[^\W_]+|[^\w\s]|_")
 
 
 def rendering(post: Mention, names: Sequence[str]) -> str:
-    """What a model reads of ``post``: where it stands, how far it carries, then its text in plain signs.
+    """What a model reads of ``post``: whose it is, how far it carries, its text in plain signs, and what it answers.
 
     ``names`` are those of the organisation (name, aliases, handles); each is replaced by ``US``. Emoji are
     spelt out, because the vocabulary has none. Length is capped before anything else is done.
     """
-    return f"{place(post, names)} : {plain(post.text or '', names)}"
+    text = f"{place(post, names)} : {plain(post.text or '', names)}"
+    return answering(text, answered(post, names))
+
+
+def answering(text: str, parent: str) -> str:
+    """``text``, with the words that it answers behind it, where they are known."""
+    return f"{text}{ANSWERS}{parent}" if parent else text
+
+
+def answered(post: Mention, names: Sequence[str]) -> str:
+    """The words that ``post`` answers, in plain signs, cut to head and tail; none of what we answer ourselves."""
+    text = "" if post.kind is Kind.OWN_POST else post.parent_text or ""
+    head, tail = _PARENT_HEAD, _PARENT_TAIL
+    return plain(text if len(text) <= head + tail else f"{text[:head]} ... {text[-tail:]}", names)
 
 
 def place(post: Mention, names: Sequence[str]) -> str:
-    """The platform, the kind and the reach of ``post``, in words."""
-    words = [post.platform, "our own post" if post.kind is Kind.OWN_POST else post.kind.value]
+    """Whether ``post`` is ours, and its reach, in words.
+
+    Neither platform nor kind: what is said is as grave on one platform as on another, and posts to learn from
+    are never spread over them as life spreads them.
+    """
+    words = ["our own post" if post.kind is Kind.OWN_POST else "post"]
     author = post.author
     followers = (author.followers if author else None) or 0
     shares = post.shares or 0

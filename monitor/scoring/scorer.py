@@ -304,11 +304,12 @@ def build_scorer(
     *,
     model: Literal["auto", "transformer", "linear", "rules"] = "auto",
     rules_folder: Path | None = None,
+    model_folder: Path | None = None,
     people: Sequence[Named] = (),
     naming: Naming | None = None,
     feedback: Learnt = Learnt(),
 ) -> Scorer:
-    """The scorer of one organisation, with the shipped rules and numbers unless told otherwise.
+    """The scorer of one organisation, with the shipped rules, model and numbers unless told otherwise.
 
     ``people``: those of whom a post may speak and who then are not told; without them the organisation's known
     people, all taken for the CEO. ``naming``: what tells of whom a post speaks, in place of one made for ``people``.
@@ -317,7 +318,7 @@ def build_scorer(
     """
     everyday = load_words(resource("words.txt"))
     book = RuleBook(load_rules(rules_folder or resource("rules")), organisation, everyday)
-    reader = None if model == "rules" else learned.load(model)
+    reader = None if model == "rules" else learned.load(model, model_folder)
     lines = load_lines(resource("judgement.toml"), reader.name if reader is not None else "")
     glossary = None if reader is None else load_glossary(resource("glossary.toml"))
     return Scorer(

@@ -33,6 +33,7 @@ def row(id_: str = "1", **changes: Any) -> dict[str, Any]:
         (row("b", kind="letter"), "b", "kind is one of"),
         (row("c", text=3), "c", "text is a string"),
         (row("d", platform=""), "d", "platform is"),
+        (row("e", parent_text=["a"]), "e", "parent_text is a string"),
     ],
 )
 def test_a_bad_row_gets_an_error_and_the_rest_goes_on(line: Any, id_: str | None, error: str):
@@ -80,6 +81,12 @@ def test_figures_that_are_no_counts_are_taken_for_unknown():
     post = mention_of(row(author={"name": 3, "handle": None, "followers": "many"}, likes=-2, shares=True))
     assert post.author is not None
     assert (post.author.followers, post.author.name, post.likes, post.shares) == (None, None, None, None)
+
+
+def test_the_words_that_a_post_answers_are_read_with_it():
+    assert mention_of(row(parent_text="he t\x00ouched me")).parent_text == "he touched me"
+    assert mention_of(row(parent_text=None)).parent_text is None
+    assert mention_of(row()).parent_text is None
 
 
 def test_a_row_without_its_label_cannot_be_evaluated():

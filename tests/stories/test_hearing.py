@@ -13,6 +13,7 @@ from alerts.model import MailKind, Severity
 from connectors.errors import CredentialsRejected, RateLimited, Unreachable
 from connectors.model import Coverage, Fault
 from monitor import forgetting, hearing
+from monitor.intake import mark_gone
 from monitor.model import Category
 from monitor.store.tables import DeafRow, MentionRow, PlatformRow
 from monitor.testing import House, a_house
@@ -320,3 +321,30 @@ def test_the_summary_of_the_first_run_does_not_come_again_a_year_later(make_hous
     house.tick()
 
     assert [subject for subject in house.subjects("ceo") if "FIRST RUN" in subject] == []
+
+
+def test_a_reply_is_judged_with_the_words_that_it_answers(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.say(a_mention("He touched me", external_id="c1"))
+    house.fast_forward(minutes=3)
+    stored = a_mention("me too", external_id="c2", parent="c1")
+    beside = a_mention("and me", external_id="c3", parent="c2")
+    elsewhere = a_mention("same", external_id="c4", parent="never heard")
+    own = a_mention("yes", external_id="c5", parent="c1", parent_text="as the platform showed it")
+
+    found = house.app.intake.unknown(house.app.database, [stored, beside, elsewhere, own])
+
+    answered = {mention.text: mention.parent_text for mention in found}
+    assert answered == {"me too": "He touched me", "and me": "me too", "same": None, "yes": "as the platform showed it"}
+
+
+def test_words_that_were_forgotten_are_not_read_beside_a_reply(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.say(a_mention("He touched me", external_id="c1"))
+    house.fast_forward(minutes=3)
+    with house.app.database.write() as session:
+        mark_gone(session, "facebook", ["c1"])
+
+    (found,) = house.app.intake.unknown(house.app.database, [a_mention("me too", external_id="c2", parent="c1")])
+
+    assert found.parent_text is None

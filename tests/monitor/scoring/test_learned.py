@@ -197,14 +197,39 @@ def test_every_name_of_ours_reads_as_our_charity() -> None:
     assert read == {f"Thank you {US} for the songs"}
 
 
-def test_a_rendering_says_where_a_post_stands_and_how_far_it_carries() -> None:
+def test_a_rendering_says_whose_a_post_is_and_how_far_it_carries() -> None:
     far = a_mention(kind=Kind.MENTION, platform="x", author=Author(handle="loud", followers=150_000))
     fake = a_mention(kind=Kind.COMMENT, author=Author(name="Tessellate UK Official"))
     ours = a_mention(kind=Kind.OWN_POST, author=Author(name="Tessellate UK"))
 
-    assert place(far, NAMES) == "x mention very far reach"
-    assert place(fake, NAMES) == "facebook comment under our name"
-    assert place(ours, NAMES) == "facebook our own post"
+    assert place(far, NAMES) == "post very far reach"
+    assert place(fake, NAMES) == "post under our name"
+    assert place(ours, NAMES) == "our own post"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.OWN_POST])
+@pytest.mark.parametrize("platform", ["facebook", "instagram", "linkedin", "x", "youtube"])
+def test_a_post_is_read_alike_wherever_it_stands(platform: str, kind: Kind) -> None:
+    read = rendering(a_mention("see you tomorrow", platform=platform, kind=kind), NAMES)
+
+    assert read == rendering(a_mention("see you tomorrow"), NAMES)
+
+
+def test_the_words_that_a_reply_answers_stand_behind_it() -> None:
+    reply = a_mention("he did it to me too", parent_text=f"He touched me, {NAMES[0]}")
+    ours = a_mention("Thank you", kind=Kind.OWN_POST, parent_text="He touched me")
+
+    assert rendering(reply, NAMES) == f"post : he did it to me too : in answer to : He touched me, {US}"
+    assert rendering(ours, NAMES) == "our own post : Thank you"
+    assert rendering(a_mention("me too", parent_text=""), NAMES) == "post : me too"
+
+
+def test_of_long_words_that_a_reply_answers_head_and_tail_are_read() -> None:
+    read = rendering(a_mention("yes", parent_text="first " + "word " * 3_000 + "last"), NAMES)
+
+    assert "in answer to : first word" in read
+    assert read.endswith("last")
+    assert len(read) < 320
 
 
 def test_of_a_long_post_head_and_tail_are_read() -> None:

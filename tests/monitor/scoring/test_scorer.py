@@ -305,6 +305,10 @@ def test_chatter_that_only_names_us_needs_more_belief():
     lines = Lines(alert=0.5, alert_apart=0.8)
     assert combine(RuleResult(near=True), WORRIED, lines).severity is Severity.ALERT
     assert combine(RuleResult(near=False), WORRIED, lines).severity is Severity.WATCH
+    assert combine(RuleResult(near=False), WORRIED, replace(lines, watch_apart=0.9)).severity is Severity.ROUTINE
+    assert (
+        combine(RuleResult(near=True), WORRIED, replace(lines, alert=0.9, watch_apart=0.9)).severity is Severity.WATCH
+    )
 
 
 def test_a_fear_of_crisis_alerts_at_less_belief_than_a_fear_of_something_lesser():
