@@ -171,6 +171,15 @@ def test_a_test_mail_and_asking_nobody_do_not_go_together(installation: Installa
     assert "leave one of the two out" in result.output
 
 
+def test_without_a_chair_the_doctor_is_red(installation: Installation) -> None:
+    installation.config.write_text(re.sub(r"\[people\.chair\]\n.*\n.*\n", "", installation.config.read_text()))
+
+    result = installation.run("doctor", "--offline")
+
+    assert result.exit_code == 1
+    assert "FAULT" in next(line for line in result.output.splitlines() if "There is no Chair" in line)
+
+
 def test_one_mailbox_for_ceo_and_chair_is_warned_of_and_makes_the_doctor_red(installation: Installation) -> None:
     installation.write(
         connectors__x=X, people__chair={"name": "Imogen Vale", "email": "Rowan+chair@TessellateUK.example"}

@@ -733,6 +733,22 @@ def test_a_tip_about_the_ceo_says_who_is_told(house: PagesHouse) -> None:
     assert [a.role for a in house.alerts("tip")] == ["chair"]
 
 
+def test_the_box_on_the_tip_form_sends_it_to_the_chair(house: PagesHouse) -> None:
+    browser = house.signed_in("staff")
+    assert 'name="about_ceo"' in browser.get("/tell").text
+
+    answer = do(browser, "/tell", words="Something is wrong here", about_ceo="yes")
+
+    assert "The Chair of trustees is being told now" in answer.text
+    assert [a.role for a in house.alerts("tip")] == ["chair"]
+
+
+def test_a_tip_that_only_calls_for_the_ceo_is_hers(house: PagesHouse) -> None:
+    do(house.signed_in("staff"), "/tell", words="Please tell the CEO, my son was hurt")
+
+    assert [a.role for a in house.alerts("tip")] == ["ceo"]
+
+
 def test_the_audit_page_finds_a_change(house: PagesHouse) -> None:
     house.incident()
     browser = house.signed_in("ceo")

@@ -131,6 +131,8 @@ class Saying:
             does = scene.is_subject or scene.owns_something or scene.lead[-1:] and scene.lead[-1] in _MAKES_HER
             return not finding.doubtful and (bool(does) or self._has_bite(scene))
         acts = scene.is_subject and scene.has_article if finding.loose else scene.is_subject
+        if scene.begins and not finding.loose:
+            acts = self._acts(scene)
         return acts or self._has_bite(scene)
 
     def _acts(self, scene: Scene) -> bool:
@@ -166,7 +168,7 @@ class Saying:
             return True
         if finding.strength is Strength.FIRST and self._has_job(scene):
             return True
-        if scene.is_plural and before and before[0] in {"the", "all", "other", "two", "both"}:
+        if scene.is_plural and {"the", "all", "other", "two", "both", "those"}.intersection(scene.before[-3:]):
             return True
         return self._is_apposed(scene) or self._has_other_name(scene)
 
@@ -349,7 +351,9 @@ class Saying:
         after = scene.after[:2]
         said = any(word in self._words.deeds or word.endswith("ed") for word in after) or scene.owns_something
         done = said or scene.lead[-1:] in {("by",), ("was",), ("is",)}
-        if scene.told and not self._is_elsewhere(scene):
+        if self._is_elsewhere(scene):
+            return Answer.NOT
+        if scene.told:
             return Answer.UNCLEAR
         return Answer.UNCLEAR if done and (grave or '"' in scene.after[:6]) else Answer.NOT
 
