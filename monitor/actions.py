@@ -96,7 +96,8 @@ def calm(session: Session, desk: Desk, incident_id: str, actor: Actor, reason: s
         row.acknowledged_at, row.acknowledged_by = now, str(actor)
     note(session, row.id, now, str(actor), f"Not a problem: {own_words(reason) or 'no reason given'}. Stays open.")
     chair = desk.person(session, "chair")
-    if chair is not None and actor.role != "chair":
+    is_news = desk.is_first_this_hour(session, str(actor), "calm", row.id, now)
+    if chair is not None and actor.role != "chair" and is_news:
         row.revision += 1
         facts = {"calmed_by": str(actor), "reason": own_words(reason), "followup": row.revision}
         desk.owe(
@@ -146,11 +147,12 @@ def hand_to_chair(session: Session, desk: Desk, incident_id: str, actor: Actor, 
     chair = desk.person(session, "chair")
     if chair is None:
         raise NotAllowed("The settings name no Chair. Add [people.chair].")
-    row.revision += 1
-    facts = {"handed_by": str(actor), "followup": row.revision - 1}
-    desk.owe(
-        session, "alert", MailKind.ALERT, chair, now, incident=incident_of(row), revision=row.revision, facts=facts
-    )
+    if desk.is_first_this_hour(session, str(actor), "hand to chair", row.id, now):
+        row.revision += 1
+        facts = {"handed_by": str(actor), "followup": row.revision - 1}
+        desk.owe(
+            session, "alert", MailKind.ALERT, chair, now, incident=incident_of(row), revision=row.revision, facts=facts
+        )
     note(session, row.id, now, str(actor), f"Handed to {chair.name} ({ROLE_WORDS['chair']}).")
 
 

@@ -46,7 +46,7 @@ CHUNK = 1_000
 LOOP = "backup"
 """Under this name the time of the newest backup is remembered."""
 
-LEFT_OUT = frozenset({"platform_grant", "lease", "web_session", "sign_in_request", "store_identity"})
+LEFT_OUT = frozenset({"platform_grant", "lease", "web_session", "kept_form", "store_identity"})
 """Sealed tokens are useless without the install key and dangerous with it; a lease belongs to a running process;
 nobody who has signed out since may be signed in again; and a store keeps its own name."""
 

@@ -24,13 +24,13 @@ from monitor.store.tables import (
     DeafRow,
     IncidentAccountRow,
     IncidentRow,
+    KeptFormRow,
     LinkUseRow,
     LogRow,
     MentionRow,
     QuarantineRow,
     ReportRow,
     SessionRow,
-    SignInRow,
     SpendingRow,
     TallyRow,
     ToldRow,
@@ -45,7 +45,9 @@ AT_ONCE = 500
 OUTBOX_KEPT = timedelta(days=90)
 LINKS_KEPT = timedelta(days=60)
 VISITS_KEPT = timedelta(days=30)
-"""Who asked for a sign-in link and who was signed in, by keyed hash."""
+"""Who was signed in, by keyed hash."""
+FORMS_KEPT = timedelta(days=1)
+"""What was sent after a session had ended, and not sent on since."""
 ACCOUNTS_KEPT = timedelta(days=30)
 """How long the hashes of distinct accounts are kept after an incident was closed."""
 
@@ -152,7 +154,7 @@ def _rows(session: Session, app: App, now: datetime) -> dict[str, int]:
         AlertRow.delivered_at.is_not(None), AlertRow.superseded_at.is_not(None), AlertRow.refused_at.is_not(None)
     )
     drop("outbox entries", delete(AlertRow).where(done, AlertRow.made_at <= now - OUTBOX_KEPT))
-    drop("sign-in requests", delete(SignInRow).where(SignInRow.at <= now - VISITS_KEPT))
+    drop("unsent forms", delete(KeptFormRow).where(KeptFormRow.at <= now - FORMS_KEPT))
     drop("ended sessions", delete(SessionRow).where(SessionRow.until <= now - VISITS_KEPT))
     drop("used links", delete(LinkUseRow).where(LinkUseRow.used_at <= now - LINKS_KEPT))
     year = now - timedelta(days=395)

@@ -156,4 +156,9 @@ def use_up(session: Session, ticket: Ticket, action: str, now: datetime) -> bool
 
 def was_used(session: Session, ticket: Ticket, action: str) -> bool:
     """Whether a link was already used for an action."""
-    return session.get(LinkUseRow, f"{ticket.id}:{action}"[:64]) is not None
+    return number_was_used(session, ticket.id, action)
+
+
+def number_was_used(session: Session, number: str, action: str) -> bool:
+    """The same, by the link's id."""
+    return session.get(LinkUseRow, f"{number}:{action}"[:64]) is not None

@@ -24,6 +24,10 @@ CHAIN = frozenset({"alert", "alert_update", "tip", "ring", "roundup"})
 """Templates whose alerts fall away when the incident is acknowledged or closed."""
 
 
+REPEATED_AFTER = timedelta(hours=1)
+"""What one person does again is mailed again after this."""
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Where alerts are owed. Every method writes into the caller's transaction and commits nothing."""
@@ -82,6 +86,16 @@ class Desk:
         if not heads:
             return "Earshot has nobody who could be told of this: please ring a trustee now"
         return f"The {ROLE_WORDS[heads[0]]} is being told now"
+
+    def is_first_this_hour(self, session: Session, who: str, what: str, incident: str, now: datetime) -> bool:
+        """Whether ``who`` has not done this here within the last hour. What one person repeats is mailed once in it,
+        and stands in the log each time."""
+        key = f"by:{self.keys.digest('repeats', who, what, incident)[:40]}"
+        row = session.get(ToldRow, key)
+        if row is not None and row.at > now - REPEATED_AFTER:
+            return False
+        session.merge(ToldRow(key=key, at=now))
+        return True
 
     # ── what ────────────────────────────────────────────────────────────────────────────────────
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from sqlalchemy import func, select, update
@@ -20,7 +20,7 @@ from alerts.model import Recipient
 from monitor import audit
 from monitor.keys import Keys
 from monitor.links import LIFE, Holder, Purpose, Ticket
-from monitor.settings import People
+from monitor.settings import People, Person
 from monitor.store.tables import AlertRow, PersonRow, SessionRow, StandingRow
 
 LEADING = ("ceo", "chair", "operator")
@@ -37,6 +37,7 @@ class _Listed:
     by_role: Mapping[str, Recipient]
     posters: tuple[Recipient, ...]
     all: tuple[Recipient, ...]
+    tables: tuple[tuple[str, Person], ...]
 
 
 class Roster:
@@ -66,6 +67,11 @@ class Roster:
         return self._now.all
 
     @property
+    def tables(self) -> tuple[tuple[str, Person], ...]:
+        """Each person's table in the settings, with the role that it gives them."""
+        return self._now.tables
+
+    @property
     def everyone(self) -> tuple[Recipient, ...]:
         """Who may sign in, the leaders first; each address once."""
         first: dict[str, Recipient] = {}
@@ -83,13 +89,15 @@ class Roster:
 
 
 def _listed(people: People) -> _Listed:
-    named = {role: getattr(people, role) for role in LEADING}
-    by_role = {role: person.recipient(role) for role, person in named.items() if person is not None}
-    posters = tuple(person.recipient("poster") for person in people.poster)
-    staff = tuple(person.recipient("staff") for person in people.staff)
+    leading = [(role, getattr(people, role)) for role in LEADING]
+    tables = [(role, person) for role, person in leading if person is not None]
+    tables += [("poster", person) for person in people.poster] + [("staff", person) for person in people.staff]
+    everybody = [person.recipient(role) for role, person in tables]
+    by_role = {person.role: person for person in everybody if person.role in LEADING}
+    posters = [person for person in everybody if person.role == "poster"]
     known = {poster.email.casefold() for poster in posters}
-    concerned = (*posters, *(person for person in staff if person.email.casefold() not in known))
-    return _Listed(by_role, concerned, (*by_role.values(), *posters, *staff))
+    posters += [p for p in everybody if p.role == "staff" and p.email.casefold() not in known]
+    return _Listed(by_role, tuple(posters), tuple(everybody), tuple(tables))
 
 
 def mark_of(keys: Keys, role: str, email: str) -> str:
@@ -154,7 +162,7 @@ def settle(session: Session, keys: Keys, roster: Roster, now: datetime) -> int:
     before = {row.role: row.named for row in known.values() if row.left_at is None and row.role in LEADING}
     listed = _by_mark(keys, roster)
     changed = sum(
-        _enter(session, keys, known.get(mark), mark, persons, first_time, now) for mark, persons in listed.items()
+        _enter(session, keys, known.get(mark), mark, person, first_time, now) for mark, person in listed.items()
     )
     for mark, row in known.items():
         if mark not in listed and row.left_at is None:
@@ -175,11 +183,29 @@ def introduce(session: Session, keys: Keys, roster: Roster, person: Recipient, n
     return Holder(person.role, mark, epoch_of(session, mark))
 
 
-def _by_mark(keys: Keys, roster: Roster) -> dict[str, list[Recipient]]:
-    found: dict[str, list[Recipient]] = {}
-    for person in roster.all:
-        found.setdefault(mark_of(keys, person.role, person.email), []).append(person)
+@dataclass(slots=True)
+class _Stated:
+    """What the settings say of a person in a role; a poster may stand there twice."""
+
+    role: str
+    name: str
+    email: str
+    tables: list[str]
+
+
+def _by_mark(keys: Keys, roster: Roster) -> dict[str, _Stated]:
+    found: dict[str, _Stated] = {}
+    for role, person in roster.tables:
+        stated = found.setdefault(mark_of(keys, role, person.email), _Stated(role, person.name, person.email, []))
+        stated.tables.append(_written(person))
     return found
+
+
+def _written(person: Person) -> str:
+    """A person's table as one text; what stands at its default is left out, so that a setting which a later version
+    brings is no change of anybody's."""
+    said = {f.name: getattr(person, f.name) for f in fields(person)}
+    return json.dumps({f.name: said[f.name] for f in fields(person) if said[f.name] != f.default}, sort_keys=True)
 
 
 def _enter(
@@ -187,37 +213,32 @@ def _enter(
     keys: Keys,
     row: StandingRow | None,
     mark: str,
-    persons: Sequence[Recipient],
+    person: _Stated,
     first_time: bool,
     now: datetime,
 ) -> bool:
     """Remember what the settings say of one person. True where that is news."""
-    stated, role = _stated(keys, persons), persons[0].role
+    stated = keys.digest("person-table", *sorted(person.tables))
     if row is not None and row.stated == stated and row.left_at is None:
         return False
     was_known = row is not None and bool(row.stated)
     if row is None:
         row = StandingRow(mark=mark, epoch="", since=now)
         session.add(row)
-    row.role, row.stated, row.named, row.left_at = role, stated, _named(keys, persons[0].name), None
-    if first_time and not _changed_hands(session, persons[0], now):
+    row.role, row.stated, row.named, row.left_at = person.role, stated, _named(keys, person.name), None
+    if first_time and not _changed_hands(session, person, now):
         return False
     renew(session, mark, now)
     action = "person changed" if was_known else "person added"
-    audit.record(session, actor="Earshot", action=action, now=now, about=mark, words=role)
+    audit.record(session, actor="Earshot", action=action, now=now, about=mark, words=person.role)
     return True
-
-
-def _stated(keys: Keys, persons: Sequence[Recipient]) -> str:
-    tables = sorted(json.dumps([p.name, p.email, p.phones, p.away, p.platforms]) for p in persons)
-    return keys.digest("person-table", *tables)
 
 
 def _named(keys: Keys, name: str) -> str:
     return keys.digest("person-name", " ".join(name.split()).casefold())
 
 
-def _changed_hands(session: Session, person: Recipient, now: datetime) -> bool:
+def _changed_hands(session: Session, person: _Stated, now: datetime) -> bool:
     """Whether a link that still lives may have been mailed to somebody else in this role."""
     if person.role not in LEADING:
         return False

@@ -58,6 +58,11 @@ class House:
         return f"<{alert_id}@{self.domain}>"
 
 
+def link_number(keys: Keys, alert_id: str, purpose: Purpose, subject: str, *, salt: str = "") -> str:
+    """The id of a link in the mail that an alert stands for, the same on every try."""
+    return keys.digest("mail-link", alert_id, purpose.value, subject, salt)[:16]
+
+
 class Writer:
     """What all mails share: the facts of a row in words, its links, its incident."""
 
@@ -76,7 +81,7 @@ class Writer:
         """A signed link, or None without a public address. Tried again, it is the same link."""
         made, now = self.row.made_at, self.house.now
         from_ = made + LINK_STEP * ((now - made) // LINK_STEP) if now > made else made
-        number = self.house.keys.digest("mail-link", self.row.id, purpose.value, subject, salt)[:16]
+        number = link_number(self.house.keys, self.row.id, purpose, subject, salt=salt)
         holder = holder_of(self.session, self.house.keys, self.row.role, self.row.address)
         url = self.house.links.make(purpose, holder, subject, from_, id=number)
         return Link(label, url, main) if url else None

@@ -538,15 +538,17 @@ class SessionRow(Base):
     ended_at: Mapped[datetime | None]
 
 
-class SignInRow(Base):
-    """That somebody asked for a sign-in link, by keyed hash of the address, listed or not."""
+class KeptFormRow(Base):
+    """What somebody sent after their session had ended, sealed, until they have signed in again or a day is over."""
 
-    __tablename__ = "sign_in_request"
-    __table_args__ = (Index("ix_sign_in_request_address_at", "address", "at"),)
+    __tablename__ = "kept_form"
+    __table_args__ = (Index("ix_kept_form_person", "person"),)
 
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    address: Mapped[str] = mapped_column(String(64))
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    person: Mapped[str] = mapped_column(String(40))
+    epoch: Mapped[str] = mapped_column(String(20), default="")
     at: Mapped[datetime]
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class TipLinkRow(Base):

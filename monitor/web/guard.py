@@ -21,7 +21,8 @@ from alerts.mail import error_place
 from alerts.takeover import Refused
 from connectors.addresses import host_of, parts_of
 from monitor.actions import NotAllowed
-from monitor.web.house import house_of
+from monitor.web import kept
+from monitor.web.house import house_of, page_of
 from monitor.web.visitor import Visitor, read_visitor
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ def form_token() -> str:
     visitor: Visitor | None = g.get("visitor")
     keys = house_of().app.keys
     if visitor is not None:
-        return keys.digest("form", "session", visitor.session_id)[:40]
+        return kept.form_token_of(house_of(), visitor.session_id)
     return keys.digest("form", "page", page_nonce())[:40]
 
 
@@ -165,15 +166,34 @@ def house_of_view(endpoint: str) -> Callable[..., Any]:
 
 def _to_the_door() -> BaseResponse:
     if request.method not in SAFE:
-        abort(401, "Sign in first.")
+        return _kept_for_later()
     return redirect(f"/sign-in?{urlencode({'next': request.path})}", 303)
+
+
+def _kept_for_later() -> BaseResponse:
+    """Somebody's session ended while they wrote: their words are kept where we know whose they are, and shown to be
+    copied where we do not."""
+    if request.path.startswith("/api/"):
+        abort(401, "Sign in first.")
+    person = kept.keep(house_of(), request.cookies.get(cookie_name("session"), ""))
+    page_nonce()
+    page = page_of(request.path)
+    words = kept.words_of(request.form.items(multi=True)) if person is None else ()
+    return make_response(render_template("session_ended.html", person=person, onward=page, words=words), 401)
 
 
 def _token_holds() -> bool:
     given = request.form.get("token", "")
     if g.visitor is None and not request.cookies.get(cookie_name("page")):
         return False
-    return hmac.compare_digest(given.encode(), form_token().encode())
+    return hmac.compare_digest(given.encode(), form_token().encode()) or _is_of_an_earlier_session(given)
+
+
+def _is_of_an_earlier_session(given: str) -> bool:
+    """Whether a form was made for an earlier session of the same person: a page that stood open while they signed in
+    anew. Only pages of ours can know its token."""
+    visitor: Visitor | None = g.visitor
+    return visitor is not None and kept.is_token_of(house_of(), visitor.mark, given)
 
 
 def _is_own_origin() -> bool:
@@ -237,8 +257,8 @@ def _say_error(error: HTTPException) -> Any:
 
 
 def _say_refusal(error: Exception) -> BaseResponse:
-    kept = "Nothing was changed. Your browser's Back button keeps what you wrote."
-    return _answer(409, "This was not done", str(error), kept, links=_way_back())
+    still_there = "Nothing was changed. Your browser's Back button keeps what you wrote."
+    return _answer(409, "This was not done", str(error), still_there, links=_way_back())
 
 
 def _say_fault(error: Exception) -> BaseResponse:
@@ -252,10 +272,8 @@ def _say_fault(error: Exception) -> BaseResponse:
 
 def _way_back() -> dict[str, str]:
     """The page that a refused button stood on, for those who have signed in."""
-    parts = request.path.strip("/").split("/")
-    if g.get("visitor") is None or not parts[0]:
-        return {}
-    return {"Back to the page": "/" + "/".join(parts[: 2 if parts[0] == "incidents" else 1])}
+    page = page_of(request.path)
+    return {"Back to the page": page} if g.get("visitor") is not None and page != "/" else {}
 
 
 def _answer(status: int, title: str, *lines: str, links: Mapping[str, str] | None = None) -> BaseResponse:

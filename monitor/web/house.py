@@ -16,6 +16,7 @@ from alerts.model import Recipient
 from connectors.addresses import host_of, parts_of
 from monitor import people
 from monitor.app import App
+from monitor.web.errands import Errands
 
 T = TypeVar("T")
 
@@ -49,6 +50,7 @@ class House:
 
     app: App
     limiter: Limiter = field(default_factory=Limiter)
+    errands: Errands = field(default_factory=Errands)
     hosts: frozenset[str] = frozenset()
     """The names under which the pages answer."""
     kept: dict[str, Any] = field(default_factory=dict)
@@ -79,6 +81,12 @@ class House:
     def person_of(self, mark: str) -> Recipient | None:
         """The person of a mark; None once they have left the settings."""
         return self.app.roster.with_mark(self.app.keys, mark)
+
+
+def page_of(path: str) -> str:
+    """The page that a button with this address stands on."""
+    parts = path.strip("/").split("/")
+    return "/" + "/".join(parts[: 2 if parts[0] == "incidents" else 1])
 
 
 def number_of(text: str) -> int:

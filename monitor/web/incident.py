@@ -267,12 +267,13 @@ def propose(incident_id: str) -> BaseResponse:
         if row.drill:
             note(session, row.id, now, str(who.actor), f"DRILL: takeover proposed: {reason}")
             return
-        desk = house.app.desk
+        desk, over_since = house.app.desk, takeovers.over_since(session)
         facts = {"incident": row.id, "reason": f"{who.actor}: {reason}"}
-        desk.owe(
-            session, "takeover_proposed", MailKind.TAKEOVER, desk.head_of(session, row), now,
-            key=f"{row.id}:{who.mark}:{takeovers.over_since(session)}:{reason}", severity=Severity.CRISIS, facts=facts,
-        )  # fmt: skip
+        if desk.is_first_this_hour(session, who.mark, f"propose since {over_since}", row.id, now):
+            desk.owe(
+                session, "takeover_proposed", MailKind.TAKEOVER, desk.head_of(session, row), now,
+                key=f"{row.id}:{who.mark}:{over_since}:{now.isoformat()}", severity=Severity.CRISIS, facts=facts,
+            )  # fmt: skip
         takeovers.propose(session, row.id, now, by=str(who.actor), reason=reason)
         note(session, row.id, now, str(who.actor), f"Proposed takeover: {reason}")
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
-from flask import Blueprint, Response, abort, make_response, render_template, request
+from flask import Blueprint, Response, abort, g, make_response, render_template, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -18,7 +19,7 @@ from monitor import actions, doors, drill, people, takeovers
 from monitor.actions import DECIDERS, Actor, NotAllowed
 from monitor.links import LinkExpired, LinkInvalid, Purpose, Ticket, use_up, was_used
 from monitor.outbox import ROLE_WORDS, note
-from monitor.store.tables import IncidentRow, MentionRow
+from monitor.store.tables import IncidentRow, LinkUseRow, MentionRow
 from monitor.visibility import may_see
 from monitor.web import door, tell
 from monitor.web.guard import PUBLIC, open_to, page_nonce, proves_itself, say
@@ -26,6 +27,7 @@ from monitor.web.house import House, house_of, number_of
 from monitor.web.incident_view import view_of
 
 pages = Blueprint("mailed", __name__)
+pages.add_app_template_global(lambda: mail_me(), "mail_me")
 
 DOES: dict[Purpose, tuple[str, ...]] = {
     Purpose.SEE: ("acknowledge",),
@@ -42,7 +44,8 @@ DOES: dict[Purpose, tuple[str, ...]] = {
 somebody look must not let them begin a takeover."""
 
 FRESH_EVERY = timedelta(minutes=10)
-"""A fresh link is sent at most this often for one old link."""
+FRESH_AT_MOST = 3
+"""A fresh link is sent at most this often, and so many times, for one old link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,8 @@ def press(token: str) -> BaseResponse:
     if opened.ticket.purpose is Purpose.SIGN_IN and action == "sign-in":
         over = opened.expired or opened.ended
         return door.enter(opened.house, opened.ticket, opened.person, holds=opened.holds("sign-in"), over=over)
+    if action == "sign-in-mail":
+        return _mail_sign_in(opened)
     if action == "fresh":
         return _send_fresh(opened)
     if opened.expired or opened.ended:
@@ -142,7 +147,36 @@ def _open(token: str) -> Opened | Response:
         return Opened(house, token, ticket, Recipient("staff", "Somebody", ""), expired)
     with house.app.database.read() as session:
         person, present = people.owner_of(session, house.app.keys, house.app.roster, door.with_mark(ticket))
-    return Opened(house, token, ticket, person, expired, not present) if person is not None else _nobodys()
+    if person is None:
+        return _nobodys()
+    g.opened = Opened(house, token, ticket, person, expired, not present)
+    return cast(Opened, g.opened)
+
+
+def mail_me() -> Opened | None:
+    """The link that the visitor came by, on pages that may offer its owner a sign-in link by one button."""
+    return g.get("opened") if g.get("visitor") is None and house_of().app.settings.public_url else None
+
+
+def _mail_sign_in(opened: Opened) -> Response:
+    """Mail the owner of a link, and nobody else, a link to sign in, which leads on to what the mail was about."""
+    _must_hold(opened, "sign-in-mail")
+    g.opened = None
+    if door.mail_link(opened.house, opened.person, _page_about(opened.ticket)):
+        return say("The link to sign in is on its way", "It goes to your address, works for 15 minutes, and once.")
+    return say(
+        "A link to sign in was mailed to you a moment ago",
+        "Look into your mailbox, and use the newest one. Five minutes after it you can have another.",
+    )
+
+
+def _page_about(ticket: Ticket) -> str:
+    if ticket.purpose is Purpose.SIGN_IN:
+        return ticket.subject.rpartition("|")[2]
+    return f"/incidents/{ticket.subject}" if ticket.purpose in _ABOUT_INCIDENT else "/takeover"
+
+
+_ABOUT_INCIDENT = {Purpose.SEE, Purpose.ACKNOWLEDGE, Purpose.CALM, Purpose.FOR_CEO, Purpose.TAKEOVER}
 
 
 def _not_ours() -> Response:
@@ -199,25 +233,44 @@ def _send_fresh(opened: Opened) -> Response:
     house, ticket, now = opened.house, opened.ticket, opened.house.now
     if ticket.purpose not in DOES:
         abort(403)
-    step = int(now.timestamp() // FRESH_EVERY.total_seconds())
 
-    def work(session: Session) -> None:
+    def work(session: Session) -> bool:
         person = house.app.desk.person(session, opened.person.role) or opened.person
         about = session.get(IncidentRow, ticket.subject)
+        if not may_see(ticket, about):
+            return False
+        sent = _fresh_so_far(session, ticket)
+        if sent and sent[-1] > now - FRESH_EVERY:
+            return True
+        if len(sent) >= FRESH_AT_MOST:
+            return False
         house.app.desk.owe(
             session,
             "fresh_link",
             MailKind.TAKEOVER if ticket.purpose in _ABOUT_TAKEOVER else MailKind.ALERT,
             person,
             now,
-            key=f"{ticket.id}:{step}",
+            key=f"{ticket.id}:{len(sent)}",
             severity=Severity(about.severity) if about is not None else Severity.ALERT,
             facts={"purpose": ticket.purpose.value, "subject": ticket.subject},
         )
+        session.add(LinkUseRow(id=f"{ticket.id}:fresh{len(sent)}"[:64], purpose="fresh", used_at=now))
+        return True
 
-    house.change(work)
+    if not house.change(work):
+        return say(
+            "No more fresh links for this one",
+            "Use the newest mail from Earshot, or sign in: there you can do all of it.",
+            status=410,
+        )
     whose = ROLE_WORDS.get(opened.person.role, opened.person.role)
     return say("A fresh link is on its way", f"It goes to the address of the {whose}, within a minute.")
+
+
+def _fresh_so_far(session: Session, ticket: Ticket) -> list[datetime]:
+    """When fresh links were mailed for an old one."""
+    uses = (session.get(LinkUseRow, f"{ticket.id}:fresh{n}"[:64]) for n in range(FRESH_AT_MOST))
+    return [use.used_at for use in uses if use is not None]
 
 
 _ABOUT_TAKEOVER = {Purpose.TAKEOVER, Purpose.UNDO, Purpose.CONFIRM, Purpose.END}
@@ -390,7 +443,7 @@ def _do(opened: Opened, action: str) -> BaseResponse:
 
 def _onward(opened: Opened, action: str) -> dict[str, str]:
     links = {"May we post? The page for everybody": "/publishing"} if action in _CHANGES_TAKEOVER else {}
-    if opened.ticket.purpose in {Purpose.SEE, Purpose.ACKNOWLEDGE, Purpose.CALM, Purpose.FOR_CEO, Purpose.TAKEOVER}:
+    if opened.ticket.purpose in _ABOUT_INCIDENT and mail_me() is None:
         links = {"Open the incident (asks you to sign in)": f"/incidents/{opened.ticket.subject}", **links}
     return links
 

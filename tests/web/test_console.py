@@ -244,6 +244,41 @@ def test_a_second_proposal_after_a_takeover_is_told_again_and_the_same_one_only_
     assert len(house.alerts("takeover_proposed")) == 2
 
 
+def test_fifty_proposals_of_one_person_in_an_hour_are_one_mail_and_another_persons_is_one_more(
+    house: PagesHouse,
+) -> None:
+    house.incident()
+    house.incident("i2")
+    staff = house.signed_in("staff")
+    for n in range(50):
+        house.later(seconds=30)
+        do(staff, "/incidents/i1/propose", reason=f"It spreads fast, {n}")
+    assert len(house.alerts("takeover_proposed")) == 1
+    assert len([line for line in house.log() if line.startswith("Proposed takeover")]) == 50
+
+    do(house.signed_in("poster"), "/incidents/i1/propose", reason="I think so too")
+    do(staff, "/incidents/i2/propose", reason="This one as well")
+    assert len(house.alerts("takeover_proposed")) == 3
+    house.later(hours=1)
+    do(staff, "/incidents/i1/propose", reason="Still")
+
+    assert len(house.alerts("takeover_proposed")) == 4
+
+
+def test_handing_it_to_the_chair_twenty_times_is_one_mail_an_hour(house: PagesHouse) -> None:
+    house.incident()
+    ceo = house.signed_in("ceo")
+    for _ in range(20):
+        house.later(seconds=30)
+        do(ceo, "/incidents/i1/hand")
+    assert [a.role for a in house.alerts("alert")] == ["chair"]
+
+    house.later(hours=1)
+    do(ceo, "/incidents/i1/hand")
+
+    assert len(house.alerts("alert")) == 2
+
+
 def test_a_proposal_stands_on_the_first_page_but_not_for_the_ceo_whom_it_is_about(house: PagesHouse) -> None:
     house.incident("i1")
     do(house.signed_in("staff"), "/incidents/i1/propose", reason="It spreads fast")

@@ -136,6 +136,47 @@ def test_a_takeover_link_is_used_once_and_then_offers_a_fresh_one(house: PagesHo
     ]
 
 
+def test_a_dead_link_mails_a_fresh_one_three_times_and_then_no_more(house: PagesHouse) -> None:
+    house.incident()
+    browser, token = house.browser(), house.token(Purpose.ACKNOWLEDGE)
+    house.later(days=4)
+    answers = []
+    for _ in range(12):
+        house.later(minutes=11)
+        answers.append(browser.press(browser.get(f"/a/{token}"), "fresh").status_code)
+
+    assert answers == [200] * 3 + [410] * 9
+    assert len(house.alerts("fresh_link")) == 3
+
+
+def test_a_dead_link_of_a_matter_that_is_not_theirs_any_more_mails_nothing(house: PagesHouse) -> None:
+    house.incident()
+    browser, token = house.browser(), house.token(Purpose.ACKNOWLEDGE)
+    house.later(days=4)
+    page = browser.get(f"/a/{token}")
+    with house.app.database.write() as session:
+        session.get_one(IncidentRow, "i1").spoken_of = ["ceo"]
+
+    assert browser.press(page, "fresh").status_code == 410
+    assert house.alerts("fresh_link") == []
+
+
+def test_what_one_person_repeats_is_mailed_once_an_hour_and_logged_each_time(house: PagesHouse) -> None:
+    house.incident(severity=3)
+    for n in range(20):
+        house.later(seconds=5)
+        browser = house.browser()
+        browser.press(browser.get(f"/a/{house.token(Purpose.CALM)}"), "calm", reason=f"Calm {n}")
+    assert len(house.alerts("alert_update")) == 1
+    assert len([line for line in house.log() if line.startswith("Not a problem")]) == 20
+
+    house.later(hours=1)
+    browser = house.browser()
+    browser.press(browser.get(f"/a/{house.token(Purpose.CALM)}"), "calm")
+
+    assert len(house.alerts("alert_update")) == 2
+
+
 def test_a_takeover_link_older_than_twelve_hours_only_sends_a_fresh_one(house: PagesHouse) -> None:
     house.incident()
     browser, token = house.browser(), house.token(Purpose.TAKEOVER)

@@ -77,8 +77,10 @@ def test_a_takeover_that_the_ceo_before_was_about_to_begin_is_not_begun(house: P
         Person("Maren Ellis", EMAILS["ceo"]),
         Person("Rowan Ashdown", EMAILS["ceo"], phones=("ntfy://phone.example/rowan",)),
         Person("Rowan Ashdown", EMAILS["ceo"], away=True),
+        Person("Rowan Ashdown", EMAILS["ceo"], known_as=("Ro",)),
+        Person("Rowan Ashdown", EMAILS["ceo"], platforms=("x",)),
     ],
-    ids=["address", "name", "phone", "away"],
+    ids=["address", "name", "phone", "away", "known as", "platforms"],
 )
 def test_any_change_of_a_persons_table_ends_their_links_and_sessions_and_nobody_elses(
     house: PagesHouse, table: Person
