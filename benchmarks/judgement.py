@@ -23,8 +23,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 CORPUS = ROOT.parent / "shared" / "corpus"
+
+from small_talk import drawn, everyday_comments, grave_examples, wrapped  # noqa: E402
 
 from alerts.model import Severity  # noqa: E402
 from connectors.model import Mention, Organisation, clean_text  # noqa: E402
@@ -34,6 +36,7 @@ from monitor.score import BATCH, mention_of  # noqa: E402
 from monitor.scoring import Scorer, build_scorer  # noqa: E402
 from monitor.scoring.combine import load_lines  # noqa: E402
 from monitor.scoring.copies import comparable, group_copies  # noqa: E402
+from monitor.scoring.rules import load_rules  # noqa: E402
 from monitor.scoring.vader import vader  # noqa: E402
 
 STOCK_LINE = -0.5
@@ -292,6 +295,33 @@ def _with_text(mention: Mention, text: str) -> Mention:
     return replace(mention, text=text)
 
 
+# ── small talk around danger and around chat ───────────────────────────────────────────────────────
+
+
+def small_talk(scorer: Scorer) -> None:
+    """Harmless words around the examples of firm rules and everyday comments: all by rules, a part by model."""
+    rules = build_scorer(organisation(), model="rules")
+    known = load_rules(ROOT / "config" / "rules").rules
+    for kind, own in (("comment", False), ("own_post", True)):
+        levels = _levels(rules, wrapped(grave_examples(known, own=own)), kind)
+        lost, doubted = levels.count(Severity.ROUTINE), levels.count(Severity.WATCH)
+        print(
+            f"plain danger in small talk ({kind}, rules): {len(levels)} posts, {lost} below watch, {doubted} at watch"
+        )
+    everyday = _levels(rules, wrapped(everyday_comments()), "comment")
+    print(f"everyday comments in small talk: {len(everyday)} posts, {_alerting(everyday)} alert by rules")
+    read = _levels(scorer, drawn(everyday_comments(), 500), "comment")
+    print(f"  a hundredth of them: {len(read)} posts, {_alerting(read)} alert with the model")
+
+
+def _levels(scorer: Scorer, texts: Iterable[str], kind: str) -> list[Severity]:
+    return [found.severity for found in scorer.assess_many([post(text, kind) for text in texts])]
+
+
+def _alerting(levels: Sequence[Severity]) -> int:
+    return sum(level >= Severity.ALERT for level in levels)
+
+
 # ── speed, hostile posts, copies ───────────────────────────────────────────────────────────────────
 
 
@@ -423,7 +453,10 @@ def main(arguments: Iterable[str] | None = None) -> None:
     """Print the parts asked for; all of them when none is named."""
     ask = argparse.ArgumentParser(description=__doc__)
     ask.add_argument(
-        "parts", nargs="*", metavar="PART", help="labelled, held, blind, real, disguises, speed, vader, hostile, copies"
+        "parts",
+        nargs="*",
+        metavar="PART",
+        help="labelled, held, blind, real, disguises, small-talk, speed, vader, hostile, copies",
     )
     ask.add_argument("--model", default="auto", choices=("auto", "transformer", "linear", "rules"))
     ask.add_argument("--most", type=int, default=1_500, help="real texts of each set")
@@ -441,6 +474,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
         "blind": lambda: blind_posts(scorer),
         "real": lambda: real(scorer, asked.most),
         "disguises": lambda: disguises(scorer, 200),
+        "small-talk": lambda: small_talk(scorer),
         "speed": lambda: speed(scorer, asked.model),
         "vader": lambda: same_as_stock(100_000),
         "hostile": lambda: hostile(scorer),

@@ -84,6 +84,8 @@ class RuleResult:
     """Stands on our own channel, or names us: else it cannot matter."""
     near: bool = True
     """Stands on our own channel, or holds a word of our world besides our name."""
+    of_our_politics: bool = True
+    """Our own post, or one that says that we take a side: else party talk beside our name is none of ours."""
     far: int = 0
     """0, or 1 and 2 where reach passes the lines of ``raise_watch`` and ``raise_alert``."""
     sentiment: float | None = None
@@ -146,12 +148,20 @@ def _alert_line(found: RuleResult, lines: Lines) -> float:
     return lines.alert if found.language in {"en", UNKNOWN} else lines.alert_other_language
 
 
+def _is_party_talk(found: RuleResult, reading: Reading) -> bool:
+    """Whether what the learned part fears is party politics that nobody says we take part in."""
+    leading = max(reading.categories, key=reading.categories.__getitem__, default=None)
+    return leading is Category.POLITICAL and not found.of_our_politics
+
+
 def _weighed(found: RuleResult, reading: Reading, lines: Lines) -> Severity:
     severity = found.severity
     if severity >= Severity.ALERT:
         alerts = _alert(reading) >= lines.with_rule
     else:
         alerts = _worry(found, reading, lines) >= _alert_line(found, lines)
+    if alerts and severity < Severity.ALERT and _is_party_talk(found, reading):
+        return max(severity, Severity.WATCH, found.firm)
     if alerts:
         crisis_from = lines.crisis if severity < Severity.CRISIS else lines.surely_crisis
         sure = reading.levels[3] >= crisis_from * _alert(reading)

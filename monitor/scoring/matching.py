@@ -10,6 +10,8 @@ from monitor.scoring.sheet import Sheet
 AT_HIT = -1
 """The number of the group <hit>: the words that a rule has just found."""
 _WORDS_SHOWN = 14
+_TOGETHER = 40
+"""Words that are about one thing: parts in different sentences stand within so many, or in neighbouring sentences."""
 
 Item = tuple[int, int]
 """A group, and how many words may stand between it and the item before."""
@@ -32,7 +34,7 @@ class Situation:
     unless_here: list[Pattern] = field(default_factory=list)
     doubt_here: list[Pattern] = field(default_factory=list)
     anywhere: bool = False
-    """The parts may stand in different sentences, and ``unless`` looks at the whole post."""
+    """The parts may stand in different sentences near each other, and ``unless`` looks at the whole post."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def find(sheet: Sheet, pattern: Pattern, situation: Situation) -> Found | None:
     doubted = None
     for mask in _regions(sheet, situation):
         ends = [trail[-1] & mask for trail in trails]
-        if not _enough(ends) or _stands(sheet, situation.unless, mask):
+        if not _enough(ends) or _stands(sheet, situation.unless, -1 if situation.anywhere else mask):
             continue
         ends = _meant(sheet, pattern, trails, ends, situation.unless_here)
         if not _enough(ends):
@@ -67,12 +69,28 @@ def find(sheet: Sheet, pattern: Pattern, situation: Situation) -> Found | None:
 
 
 def _regions(sheet: Sheet, situation: Situation) -> Iterator[int]:
-    """The places that are looked at together, as bits: the whole post, or each sentence."""
-    if situation.anywhere:
-        yield -1
-        return
-    for first, last in sheet.sentences:
-        yield ((1 << (last - first + 1)) - 1) << first
+    """The places that are looked at together, as bits: each sentence, or each run of sentences about one thing."""
+    sentences = sheet.sentences
+    end = 0
+    for n, (first, last) in enumerate(sentences):
+        if not situation.anywhere:
+            yield _places(first, last)
+            continue
+        if end == len(sentences):
+            return
+        stop, words = n, 0
+        while stop < len(sentences):
+            words += sentences[stop][1] - sentences[stop][0] + 1
+            if words > _TOGETHER and stop - n >= 2:
+                break
+            stop += 1
+        if stop > end:
+            end = stop
+            yield _places(first, sentences[stop - 1][1])
+
+
+def _places(first: int, last: int) -> int:
+    return ((1 << (last - first + 1)) - 1) << first
 
 
 def _enough(ends: Sequence[int]) -> bool:
@@ -133,7 +151,7 @@ def _sentence(sheet: Sheet, place: int) -> int:
     """The places of the sentence that holds ``place``, as bits."""
     for first, last in sheet.sentences:
         if first <= place <= last:
-            return ((1 << (last - first + 1)) - 1) << first
+            return _places(first, last)
     return 0
 
 

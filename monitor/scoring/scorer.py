@@ -219,6 +219,7 @@ class Scorer:
             addressed=addressed,
             near=mention.kind is not Kind.MENTION
             or (names_us and (language not in {"en", UNKNOWN} or self._book.has(sheet, "our_world"))),
+            of_our_politics=own or self._book.has(sheet, "took_part") or Category.POLITICAL in categories,
             far=far,
             sentiment=vader().compound(mention.text or "") if language == "en" or _is_wordless(text) else None,
             language=language,

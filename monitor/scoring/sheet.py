@@ -156,13 +156,25 @@ SHAPES = ("number", "child_age", "grown_age", "handle", "link", "email", "phone"
 """Groups known by the form of the word: ages 2 to 17 and 18 to 99, a capital inside a sentence for a name."""
 
 
+_CALENDAR = frozenset(
+    word
+    for line in (
+        "monday tuesday wednesday thursday friday saturday sunday mon tue tues wed weds thu thurs fri sat sun",
+        "january february march april may june july august september october november december easter christmas",
+        "jan feb mar apr jun jul aug sep sept oct nov dec",
+    )
+    for word in line.split()
+)
+"""Written with a capital, and no names."""
+
+
 def _shapes_of(word: str, fresh: bool) -> Iterable[str]:
     first = word[0]
     if first.isalpha():
         if word.startswith(("http://", "https://", "www.")):
             return ("link",)
         if first.isupper() and len(word) > 2 and not fresh and not word.isupper():
-            return ("name",)
+            return () if word.lower() in _CALENDAR else ("name",)
         if "@" in word and _ADDRESS.fullmatch(word):
             return ("email",)
         if len(word) <= 5 and word[-1].isdigit() or (len(word) <= 5 and word[-2:-1].isdigit()):

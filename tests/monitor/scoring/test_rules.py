@@ -178,6 +178,18 @@ def test_a_hit_in_doubt_is_watched_and_no_more(tmp_path: Path):
     assert [hit.doubted for hit in hits] == [True]
 
 
+def test_parts_that_stand_far_apart_in_a_long_post_are_no_situation(tmp_path: Path):
+    where = folder(tmp_path, "<staff> + <child>", "a tutor. My son", extra='within = "post"')
+    between = "It rained all day and we had tea. " * 8
+    assert finds(where, f"A tutor came. {between[:34]}My son sang")
+    assert not finds(where, f"A tutor came. {between}My son sang")
+
+
+def test_a_day_of_the_week_is_no_name(tmp_path: Path):
+    where = folder(tmp_path, "see <name>", "we see Rowan")
+    assert not finds(where, "we see Wednesday")
+
+
 def test_rules_for_own_posts_are_read_in_own_posts_only(tmp_path: Path):
     where = folder(tmp_path, "<staff>", "x", extra="own = true")
     assert finds(where, "a tutor", own=True)

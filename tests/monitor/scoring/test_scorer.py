@@ -301,6 +301,12 @@ def test_a_danger_in_doubt_is_watched_whatever_the_reader_makes_of_it():
     assert combine(found, CALM, Lines()).severity is Severity.WATCH
 
 
+def test_party_talk_beside_our_name_is_watched_and_a_claim_that_we_take_a_side_alerts():
+    party = Reading((0.05, 0.05, 0.9, 0.0), {Category.POLITICAL: 0.9})
+    assert combine(RuleResult(of_our_politics=False), party, Lines()).severity is Severity.WATCH
+    assert combine(RuleResult(of_our_politics=True), party, Lines()).severity is Severity.ALERT
+
+
 def test_chatter_that_only_names_us_needs_more_belief():
     lines = Lines(alert=0.5, alert_apart=0.8)
     assert combine(RuleResult(near=True), WORRIED, lines).severity is Severity.ALERT
