@@ -53,7 +53,7 @@ class Believing:
 
 
 def _reading(text: str) -> Reading:
-    found = re.search(r"belief (\d+) (\w+)", text)
+    found = re.search(r"belief (\d+) (complaint|\w+)", text)  # a rule's word may have mended it to its plural
     belief = int(found[1]) / 100 if found else 0.0
     category = {Category(found[2]): 0.9} if found else {}
     place = re.search(r"places? (\d+)", text)
