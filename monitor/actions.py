@@ -23,7 +23,14 @@ from monitor.store.tables import FeedbackRow, IncidentRow, MentionRow, PersonRow
 from monitor.visibility import Deed, may_act, may_see
 
 MAX_WORDS = 2_000
-"""Characters of a note, a reason or a tip that are kept."""
+"""Characters of a note or a reason that are kept."""
+
+MAX_TIP = 4_000
+"""Signs of a tip that are kept."""
+
+BY_LINK = "Somebody by the handed-out link"
+"""Who told by the link that is handed out, in log and audit: what they write into the box for a name stands among the
+words."""
 
 
 TOLD = "Told the CEO about this."
@@ -49,9 +56,9 @@ DECIDERS = frozenset({"ceo", "chair"})
 """Roles that acknowledge, close and begin takeover (policy 4.16, 6.4)."""
 
 
-def own_words(text: str) -> str:
-    """A person's own note, made safe and cut to ``MAX_WORDS``."""
-    return clean_text(text).strip()[:MAX_WORDS]
+def own_words(text: str, *, at_most: int = MAX_WORDS) -> str:
+    """A person's own note, made safe and cut to ``at_most`` signs; a line's end counts as one."""
+    return clean_text(text.replace("\r\n", "\n")).strip()[:at_most]
 
 
 def incident_row(session: Session, incident_id: str, actor: Actor) -> IncidentRow:
@@ -174,16 +181,18 @@ def tip(
     link: str,
     by: str,
     now: datetime,
+    gave_name: str = "",
     about_ceo: bool = False,
     drill: bool = False,
 ) -> IncidentRow:
     """Somebody tells the CEO (policy 4.17): always an alert, at once, never waiting for the scorer.
 
     ``words`` are the tipster's own; whoever they speak of, or may, is not told, but who comes next
-    (docs/adr/0012). ``about_ceo``: the tipster says that it is about the CEO.
+    (docs/adr/0012). ``about_ceo``: the tipster says that it is about the CEO. ``by`` is who told as far as we know it,
+    ``gave_name`` what somebody unknown wrote into the box for a name.
     Raises ``NotAllowed`` when neither words nor a link were given.
     """
-    said, url = own_words(words), own_words(link)[:500]
+    said, url = own_words(words, at_most=MAX_TIP), own_words(link)[:500]
     if not said and not url:
         raise NotAllowed("Say what worries you, or paste the link of the post; best both.")
     spoken = desk.naming.spoken(said, links=(url,), told=True)
@@ -206,9 +215,15 @@ def tip(
     )
     session.add(row)
     session.flush()
-    note(session, row.id, now, by or "Somebody", TOLD)
+    note(session, row.id, now, by or "Somebody", f"{TOLD}{_given(by, gave_name)}")
     desk.advance(session, row, incident_of(row), now)
     return row
+
+
+def _given(by: str, gave_name: str) -> str:
+    name = " ".join(own_words(gave_name)[:80].split())
+    how = "By the handed-out link, who gave" if by == BY_LINK else "They gave"
+    return f' {how} the name "{name}".' if name else ""
 
 
 def allow_post(session: Session, row: MentionRow, actor: Actor, now: datetime) -> None:

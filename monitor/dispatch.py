@@ -59,7 +59,8 @@ STORM_MAILS = 11
 """In a storm a person gets one mail in ``ROUNDUP_EVERY``, and no more than these within ``WINDOW`` (issue bar: at most
 12 mails to a person for 10,000 posts in ten minutes)."""
 
-BUNDLED = frozenset({"alert", "alert_update", "unscored"})
+TIPS = frozenset({"tip"})
+BUNDLED = frozenset({"alert", "alert_update", "unscored"}) | TIPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ class Dispatcher:
 
     def _hold_until(self, session: Session, due: AlertRow, now: datetime) -> datetime | None:
         """None when ``due`` may leave by itself; else from when a round-up to this person may leave."""
-        mine = (AlertRow.address == due.address, AlertRow.channel == "mail", AlertRow.bundle == "", _counts())
+        mine = (AlertRow.address == due.address, AlertRow.channel == "mail", AlertRow.bundle == "", _counts(due))
         left = session.scalars(select(AlertRow.delivered_at).where(*mine, AlertRow.delivered_at > now - WINDOW)).all()
         under_way = session.scalars(
             select(AlertRow.retry_at).where(*mine, AlertRow.claimed.is_(True), _is_open(), AlertRow.retry_at > now)
@@ -195,7 +196,7 @@ class Dispatcher:
                 select(func.count()).where(*self._bundled_with(due), _is_open(), AlertRow.retry_at <= now)
             )
             return None if (waiting or 0) <= room else now  # else the first few would leave and the rest wait
-        if not _is_storm(session, now):
+        if due.template not in TIPS and not _is_storm(session, now):
             return max(now, moments[-1] + SOON)
         until = moments[-1] + ROUNDUP_EVERY
         if len(moments) >= STORM_MAILS:
@@ -236,7 +237,7 @@ class Dispatcher:
             AlertRow.bundle == "",
             AlertRow.claimed.is_(False),
             AlertRow.unclear.is_(False),
-            AlertRow.template.in_(BUNDLED),
+            AlertRow.template.in_(_kind_of(due)),
         )
 
     # ── send ────────────────────────────────────────────────────────────────────────────────────
@@ -360,9 +361,15 @@ def _short(letter: Letter) -> tuple[str, str]:
     return letter.subject, letter.text[:1000]
 
 
-def _counts() -> ColumnElement[bool]:
+def _counts(due: AlertRow) -> ColumnElement[bool]:
     """The mails that count against what a person can read in ten minutes."""
-    return AlertRow.template.in_([*BUNDLED, "tip", "roundup"])
+    return AlertRow.template.in_([*_kind_of(due), "roundup"])
+
+
+def _kind_of(due: AlertRow) -> frozenset[str]:
+    """What counts and leaves together with an alert: tips, which anybody with the link can send, are counted apart, so
+    that many of them hold up nothing else."""
+    return TIPS if due.template in TIPS else BUNDLED - TIPS
 
 
 def _is_storm(session: Session, now: datetime) -> bool:

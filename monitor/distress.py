@@ -160,8 +160,13 @@ def is_full(error: BaseException, settings: Settings) -> bool:
         return True
     if isinstance(error, StoreLost) or not isinstance(error, SQLAlchemyError | OSError | WorkFailed):
         return False
+    return not has_room(settings)
+
+
+def has_room(settings: Settings) -> bool:
+    """Whether the disk has more free than its reserve, where the database and the state lie."""
     file = settings.store.address.file
-    return any(_free(folder) < FULL for folder in (settings.state_dir, *([file.parent] if file else [])))
+    return all(_free(folder) >= FULL for folder in (settings.state_dir, *([file.parent] if file else [])))
 
 
 def _free(folder: Path) -> int:

@@ -126,7 +126,9 @@ def _between(since: datetime | None, until: datetime | None, after: str) -> str:
 
 def _timeline(session: Session, row: IncidentRow, until: datetime) -> tuple[Line, ...]:
     lines = [
-        Line(entry.at, _teller(entry.who) if entry.what == TOLD else entry.who, entry.what)
+        Line(entry.at, _teller(entry.who), TOLD)
+        if entry.what.startswith(TOLD)
+        else Line(entry.at, entry.who, entry.what)
         for entry in session.scalars(select(LogRow).where(LogRow.incident_id == row.id).order_by(LogRow.id).limit(500))
     ]
     for alert in session.scalars(

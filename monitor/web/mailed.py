@@ -112,7 +112,9 @@ def press(token: str) -> BaseResponse:
     if opened.ticket.purpose is Purpose.TIP and action == "tell":
         if not _tip_link_lasts(opened):
             return _tips_ended()
-        return tell.receive(opened.house, by="", holds=opened.holds("tell"), again=f"/a/{token}")
+        return tell.receive(
+            opened.house, by="", holds=opened.holds("tell"), again=f"/a/{token}", fresh=opened.button("tell")
+        )
     if opened.ticket.purpose is Purpose.SIGN_IN and action == "sign-in":
         over = opened.expired or opened.ended
         return door.enter(opened.house, opened.ticket, opened.person, holds=opened.holds("sign-in"), over=over)

@@ -3,22 +3,18 @@ link."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from flask import Blueprint, abort, make_response, render_template, request
+from flask import Blueprint, make_response, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from monitor import actions
 from monitor.actions import NotAllowed
+from monitor.distress import has_room
 from monitor.outbox import ROLE_WORDS
 from monitor.web.guard import ALL, form_token, open_to, say
 from monitor.web.house import House, house_of
 from monitor.web.visitor import visitor
 
 pages = Blueprint("tell", __name__)
-
-TIPS_FROM_ONE, TIPS_OF_ALL = 10, 60
-"""Tips in an hour from one computer, and from all: each one alerts somebody."""
 
 
 @pages.get("/tell")
@@ -33,7 +29,13 @@ def ask() -> BaseResponse:
 def tell() -> BaseResponse:
     """Tell the CEO."""
     who = visitor()
-    return receive(house_of(), by=f"{who.name} ({ROLE_WORDS.get(who.role, who.role)})", holds=True, again="/tell")
+    return receive(
+        house_of(),
+        by=f"{who.name} ({ROLE_WORDS.get(who.role, who.role)})",
+        holds=True,
+        again="/tell",
+        fresh=form_token(),
+    )
 
 
 def offer(
@@ -41,37 +43,63 @@ def offer(
 ) -> BaseResponse:
     """The form."""
     text = render_template(
-        "tell.html", action=action, page=page, problem=problem, words=words, link=link, about_ceo=about_ceo
+        "tell.html",
+        action=action,
+        page=page,
+        problem=problem,
+        words=words,
+        link=link,
+        about_ceo=about_ceo,
+        most=actions.MAX_TIP,
     )
     return make_response(text, 400 if problem else 200)
 
 
-def receive(house: House, *, by: str, holds: bool, again: str) -> BaseResponse:
-    """Take a tip in: an incident and alerts owed, in one transaction."""
-    if not holds:
-        abort(403, "This page was open for too long, or in another browser. Go back, copy your words, load it again.")
-    now, hour = house.now, timedelta(hours=1)
-    if not (
-        house.limiter.allows(f"tip:{request.remote_addr}", TIPS_FROM_ONE, hour, now)
-        and house.limiter.allows("tip", TIPS_OF_ALL, hour, now)
-    ):
-        abort(429, "Many messages came in within this hour. If it is urgent, please ring the CEO now.")
+def receive(house: House, *, by: str, holds: bool, again: str, fresh: str) -> BaseResponse:
+    """Take a tip in: an incident and alerts owed, in one transaction. None is refused while the disk has room; many in
+    a short time leave together (``monitor.dispatch``). ``fresh`` is the token for showing the form once more."""
+    if not has_room(house.app.settings):
+        return say(
+            "This could not be written down",
+            "The machine has no room left. Please ring the CEO or the Chair now; nothing was kept of what you wrote.",
+            status=507,
+        )
     words, link = request.form.get("words", ""), request.form.get("link", "")
     about_ceo = bool(request.form.get("about_ceo"))
-    name = by or actions.own_words(request.form.get("name", ""))[:80]
+    if not holds:
+        return offer(
+            again,
+            fresh,
+            problem="This page was open for long. Please press once more.",
+            words=words,
+            link=link,
+            about_ceo=about_ceo,
+        )
+    name = "" if by else request.form.get("name", "")
     desk = house.app.desk
     try:
         told = house.change(
             lambda session: desk.say_told(
                 actions.tip(
-                    session, desk, house.app.keys, words=words, link=link, by=name, now=now, about_ceo=about_ceo
+                    session,
+                    desk,
+                    house.app.keys,
+                    words=words,
+                    link=link,
+                    by=by or actions.BY_LINK,
+                    now=house.now,
+                    gave_name=name,
+                    about_ceo=about_ceo,
                 )
             )
         )
     except NotAllowed as refusal:
-        return offer(again, request.form.get("page", "") or form_token(), problem=str(refusal), about_ceo=about_ceo)
+        return offer(again, fresh, problem=str(refusal), about_ceo=about_ceo)
+    count = len(words.replace("\r\n", "\n").strip())
+    cut = f"Of your {count:,} signs the first {actions.MAX_TIP:,} are kept." if count > actions.MAX_TIP else ""
     return say(
         f"Thank you. {told}",
+        cut,
         "You did the right thing. Please do not reply to the post, and do not share or like it.",
         "If somebody is in danger now, ring 999.",
         links={"Tell something else": again},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from house_pages import Browser, PagesHouse, form_with
 
 from alerts.takeover import State
 from monitor import takeovers
+from monitor.actions import BY_LINK
 from monitor.links import Purpose
-from monitor.store.tables import IncidentRow, MentionRow
+from monitor.store.tables import AuditRow, IncidentRow, LogRow, MentionRow
 
 
 def state(house: PagesHouse) -> State:
@@ -394,14 +396,63 @@ def test_the_words_of_a_safeguarding_matter_are_shown_only_after_signing_in(hous
     assert "Something about a young person" in chair
 
 
-def test_a_tip_by_link_always_alerts_and_is_rate_limited(house: PagesHouse) -> None:
+def test_no_tip_is_refused_however_many_come(house: PagesHouse) -> None:
     browser, path = house.browser(), house.tip_path()
     page = browser.get(path)
 
-    answers = [browser.press(page, "tell", words=f"I saw something {n}").status_code for n in range(12)]
+    answers = [browser.press(page, "tell", words=f"I saw something {n}").status_code for n in range(80)]
 
-    assert answers == [200] * 10 + [429] * 2
-    assert len({a.incident_id for a in house.alerts("tip")}) == 10
+    assert answers == [200] * 80
+    assert len({a.incident_id for a in house.alerts("tip")}) == 80
+
+
+def test_a_tip_is_refused_only_where_the_disk_has_no_room(house: PagesHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1_000_000))
+    browser = house.browser()
+
+    answer = browser.press(browser.get(house.tip_path()), "tell", words="A small one")
+
+    assert answer.status_code == 507
+    assert "ring the CEO or the Chair" in answer.text
+
+
+@pytest.mark.parametrize(
+    "name", ["Rowan Ashdown (CEO)", "Earshot", "operator (command line)", "x\nRowan Ashdown (CEO)"]
+)
+def test_the_box_for_a_name_never_writes_who_acted(house: PagesHouse, name: str) -> None:
+    browser = house.browser()
+
+    browser.press(browser.get(house.tip_path()), "tell", words="I saw something", name=name)
+
+    with house.app.database.read() as session:
+        actors = {row.actor for row in session.query(AuditRow)} | {row.who for row in session.query(LogRow)}
+        said = [row.what for row in session.query(LogRow)]
+    assert actors <= {BY_LINK, "Earshot", "operator"}
+    assert any(f'By the handed-out link, who gave the name "{" ".join(name.split())}".' in what for what in said)
+
+
+def test_a_long_tip_is_kept_up_to_four_thousand_signs_and_the_count_is_said(house: PagesHouse) -> None:
+    browser, path = house.browser(), house.tip_path()
+    page = browser.get(path)
+
+    answer = browser.press(page, "tell", words="a\r\n" * 2_500)
+
+    assert "At most 4,000 signs" in page.text
+    assert "Of your 4,999 signs the first 4,000 are kept." in answer.text
+    assert len(house.row(IncidentRow, house.alerts("tip")[0].incident_id).summary) == 4_000
+
+
+def test_a_tip_from_a_page_that_stood_open_for_long_keeps_its_words(house: PagesHouse) -> None:
+    browser, path = house.browser(), house.tip_path()
+    page = browser.get(path)
+    house.later(hours=3)
+
+    again = browser.press(page, "tell", words="It took me long to write this")
+    assert "It took me long to write this" in again.text
+    assert house.alerts("tip") == []
+
+    assert browser.press(again, "tell").status_code == 200
+    assert len(house.alerts("tip")) == 1
 
 
 def test_an_empty_tip_is_asked_again(house: PagesHouse) -> None:
