@@ -20,7 +20,7 @@ from monitor.keys import Keys
 from monitor.model import IncidentState
 from monitor.outbox import ROLE_WORDS, Desk, note, supersede
 from monitor.store.tables import FeedbackRow, IncidentRow, MentionRow, PersonRow
-from monitor.visibility import Deed, may_act, may_see
+from monitor.visibility import ACKNOWLEDGED, Deed, Person, may_act, may_see
 
 MAX_WORDS = 2_000
 """Characters of a note or a reason that are kept."""
@@ -56,6 +56,10 @@ DECIDERS = frozenset({"ceo", "chair"})
 """Roles that acknowledge, close and begin takeover (policy 4.16, 6.4)."""
 
 
+AT_THE_SERVER = Actor("operator", "Command line")
+"""Whoever sits at the command line, where no other role is named."""
+
+
 def own_words(text: str, *, at_most: int = MAX_WORDS) -> str:
     """A person's own note, made safe and cut to ``at_most`` signs; a line's end counts as one."""
     return clean_text(text.replace("\r\n", "\n")).strip()[:at_most]
@@ -78,7 +82,7 @@ def acknowledge(session: Session, incident_id: str, actor: Actor, now: datetime)
     row.acknowledged_at, row.acknowledged_by = now, str(actor)
     row.next_step_at = None
     supersede(session, row.id, now)
-    note(session, row.id, now, str(actor), "Acknowledged.")
+    note(session, row.id, now, str(actor), ACKNOWLEDGED)
     return True
 
 
@@ -104,7 +108,7 @@ def calm(session: Session, desk: Desk, incident_id: str, actor: Actor, reason: s
     note(session, row.id, now, str(actor), f"Not a problem: {own_words(reason) or 'no reason given'}. Stays open.")
     chair = desk.person(session, "chair")
     is_news = desk.is_first_this_hour(session, str(actor), "calm", row.id, now)
-    if chair is not None and actor.role != "chair" and is_news:
+    if chair is not None and actor.role != "chair" and is_news and may_see(chair, row):
         row.revision += 1
         facts = {"calmed_by": str(actor), "reason": own_words(reason), "followup": row.revision}
         desk.owe(
@@ -154,6 +158,8 @@ def hand_to_chair(session: Session, desk: Desk, incident_id: str, actor: Actor, 
     chair = desk.person(session, "chair")
     if chair is None:
         raise NotAllowed("The settings name no Chair. Add [people.chair].")
+    if not may_see(chair, row):
+        raise NotAllowed("This incident speaks of the Chair, so it cannot be handed there.")
     if desk.is_first_this_hour(session, str(actor), "hand to chair", row.id, now):
         row.revision += 1
         facts = {"handed_by": str(actor), "followup": row.revision - 1}
@@ -237,11 +243,18 @@ def allow_post(session: Session, row: MentionRow, actor: Actor, now: datetime) -
         note(session, incident, now, str(actor), f"A post of ours on {row.platform} was in order.")
 
 
+def post_row(session: Session, mention_id: int, actor: Person) -> MentionRow:
+    """A post; raises ``NotAllowed`` in the same plain words when it is not kept and when it is not for ``actor``."""
+    row = session.get(MentionRow, mention_id)
+    about = session.get(IncidentRow, row.incident_id) if row is not None and row.incident_id else None
+    if row is None or not may_see(actor, about):
+        raise NotAllowed("That post is no longer kept.")
+    return row
+
+
 def missed(session: Session, mention_id: int, actor: Actor, reason: str, now: datetime) -> None:
     """ "You should have told me": kept with the rules that spoke, to measure what is missed here."""
-    mention = session.get(MentionRow, mention_id)
-    if mention is None:
-        raise NotAllowed("That mention is no longer kept.")
+    mention = post_row(session, mention_id, actor)
     session.add(
         FeedbackRow(
             at=now,

@@ -13,10 +13,10 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from monitor.store.tables import AuditHeadRow, AuditRow
@@ -179,16 +179,16 @@ def _against_mail(known: Mapping[int, tuple[str, str]], mailed: str) -> list[str
     return []
 
 
-def erase_naming(session: Session, name: str, *, actor: str, now: datetime) -> int:
-    """Forget the words of every row that holds ``name``, and note which: words that are gone without such a note were
-    wiped by somebody else. The chain stays whole. Returns how many."""
+def erase_naming(session: Session, name: str, *, actor: str, now: datetime, but: Collection[str] = ()) -> int:
+    """Forget the words of every row that holds ``name``, except those about the incidents ``but``, and note which:
+    words that are gone without such a note were wiped by somebody else. The chain stays whole. Returns how many."""
     wanted = name.casefold().strip()
     if not wanted:
         return 0
     rows = [
         row
         for row in session.scalars(select(AuditRow).where(AuditRow.words.is_not(None), AuditRow.words != ""))
-        if row.action != ERASED and wanted in (row.words or "").casefold()
+        if row.action != ERASED and row.about not in but and wanted in (row.words or "").casefold()
     ]
     for row in rows:
         row.words, row.salt = None, ""
@@ -201,7 +201,9 @@ def _note_erased(session: Session, rows: Sequence[int], actor: str, now: datetim
     record(session, actor=actor, action=ERASED, now=now, words=f"Rows {', '.join(map(str, rows))}")
 
 
-def newest(session: Session, limit: int = 100, before: int | None = None) -> list[AuditRow]:
-    """Rows of the audit, newest first, from before the row ``before``."""
-    query = select(AuditRow).order_by(AuditRow.id.desc()).limit(limit)
-    return list(session.scalars(query.where(AuditRow.id < before) if before else query))
+def newest(
+    session: Session, limit: int = 100, *, skip: int = 0, where: ColumnElement[bool] | None = None
+) -> list[AuditRow]:
+    """Rows of the audit, newest first, after the first ``skip`` of those that fit ``where``."""
+    query = select(AuditRow).order_by(AuditRow.id.desc()).offset(skip).limit(limit)
+    return list(session.scalars(query if where is None else query.where(where)))

@@ -17,6 +17,9 @@ from monitor.store.tables import AuditRow, IncidentRow, LogRow, TakeoverRow
 LEDGER, LOG = "takeover: ", "incident log"
 """How actions begin that stand for a line of the takeover ledger, and of an incident's log."""
 
+OF_INCIDENTS = (LOG, "statement approved", "drill begun")
+"""Actions whose rows are about an incident by its name."""
+
 MOST = 20
 
 

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
     from monitor.app import App
     from monitor.settings import Settings
 
@@ -365,7 +363,7 @@ def status(config: Path, as_json: bool) -> None:
 
 
 @takeover.command()
-@click.option("--reason", required=True, help="Why, in one sentence; everybody is told it.")
+@click.option("--reason", required=True, help="Why, in one sentence; CEO and Chair are told it.")
 @click.option("--by", default="", help="Who begins it; the CEO unless said.")
 @click.option("--incident", default="", help="The incident that it is about.")
 @with_config
@@ -383,17 +381,21 @@ def begin(reason: str, by: str, incident: str, config: Path) -> None:
 
 @takeover.command()
 @click.option("--reason", default="The matter is settled.", show_default=True, help="Why it ends.")
-@click.option("--by", default="", help="Who ends it; the CEO unless said.")
+@click.option("--by", default="", help="Who ends it; whoever has the role unless said.")
+@click.option("--role", type=click.Choice(["ceo", "chair"]), default="ceo", show_default=True, help="On whose word.")
 @click.option("--on-hold", default="", help="What stays on hold for now; then it stands down until ended again.")
 @with_config
-def end(reason: str, by: str, on_hold: str, config: Path) -> None:
+def end(reason: str, by: str, role: str, on_hold: str, config: Path) -> None:
     """End takeover: everybody is told, and a report of what the accounts did is mailed."""
     from monitor import takeovers
 
     with opened(config, create=True) as app:
-        who = by or f"{app.settings.people.ceo.name} (command line)"
+        person = app.people.get(role)
+        if person is None:
+            raise Stop(f"The settings name no {role}. Add [people.{role}].", WRONG)
+        who = by or f"{person.name} (command line)"
         done = app.database.in_transaction(
-            lambda s: takeovers.end(s, app.desk, by=who, reason=reason, now=app.clock(), on_hold=on_hold)
+            lambda s: takeovers.end(s, app.desk, by=who, reason=reason, now=app.clock(), on_hold=on_hold, role=role)
         )
         if not done:
             click.echo("There is no takeover.")
@@ -451,7 +453,6 @@ def subject_find(who: str, config: Path) -> None:
 
     with opened(config) as app:
         lines = subjects.find(app, who)
-        _note_look(app, "person looked up", who)
         for line in lines:
             click.echo(line)
         sys.exit(OK if len(lines) > 1 else NO)
@@ -468,16 +469,6 @@ def subject_export(who: str, out: Path, config: Path) -> None:
 
     with opened(config) as app:
         click.echo(subjects.export(app, who, out))
-        _note_look(app, "person exported", who)
-
-
-def _note_look(app: App, action: str, who: str) -> None:
-    from monitor import subjects
-
-    def work(session: Session) -> None:
-        subjects.note_look(session, app.keys, action, who, actor="command line", now=app.clock())
-
-    app.database.in_transaction(work)
 
 
 @subject.command("erase")
@@ -489,8 +480,10 @@ def subject_erase(who: str, yes: bool, config: Path) -> None:
     from monitor import subjects
 
     with opened(config) as app:
+        for line in subjects.about_to_erase(app, who).lines:
+            click.echo(line)
         if not yes:
-            click.confirm(f"Erase everything about {who}? This cannot be undone.", abort=True)
+            click.confirm(f"Erase all of this about {who}? It cannot be undone.", abort=True)
         click.echo(subjects.erase(app, who))
 
 

@@ -18,11 +18,12 @@ from sqlalchemy.orm import Session
 
 from alerts.mail import compose_digest
 from alerts.model import Bulletin, Item, Link, MailKind, Met, PlatformWeeks, Quote, Recipient, Severity
-from connectors.model import Kind
-from monitor import audit, hearing, ledger, people, visibility
+from monitor import audit, hearing, ledger, people
 from monitor.app import App
 from monitor.clock import say_duration, say_moment
+from monitor.counting import Heard, heard
 from monitor.excerpts import Ground, adds_up, handles_of, join, permalink, quote_of
+from monitor.learning import weekly_lines
 from monitor.links import Holder, Purpose
 from monitor.model import IncidentState
 from monitor.notices import headline_of
@@ -35,8 +36,8 @@ from monitor.store.tables import (
     MentionRow,
     PlatformRow,
     ReportRow,
-    TallyRow,
 )
+from monitor.visibility import LEADERS, Person, Someone, posts_readable_by, visible_to, waits_for_answer
 
 WEEKS_SHOWN = 6
 MOST = 10
@@ -189,27 +190,30 @@ def bulletin_for(
 ) -> Bulletin:
     """All that the digest says of ``since`` to ``until``, chosen by the platforms' terms; its links are ``holder``'s.
 
-    Incidents that name the CEO stand in the Chair's digest only (settled questions, 5).
+    ``reader`` is the role of whoever reads it: what they may not see stands in it nowhere, counts included.
     """
-    zone, now = app.settings.zone, app.clock()
-    questions, more_questions = _quotes(session, app, since, until, MentionRow.question.is_(True))
+    zone, now, who = app.settings.zone, app.clock(), Someone(reader)
+    questions, more_questions = _quotes(session, app, who, since, until, MentionRow.question.is_(True))
     thanks, more_thanks = _quotes(
         session,
         app,
+        who,
         since,
         until,
         MentionRow.thanks.is_(True),
         MentionRow.question.is_(False),
         MentionRow.severity == 0,
     )
-    watch, more_watch = _watch(session, app, since, until, reader)
-    holder = holder or people.holder_of(session, app.keys, reader, app.people[reader].email)
+    watch, more_watch = _watch(session, app, since, until, who)
+    leads = reader in LEADERS  # a signed link is its holder's word: it stands in nobody else's digest
+    if holder is None and leads:
+        holder = people.holder_of(session, app.keys, reader, app.people[reader].email)
     incidents, more_incidents = _incidents(session, app, since, until, reader, holder)
-    weeks, platforms = _weeks(session, app, until)
+    weeks, platforms = _weeks(session, app, who, until)
     coverage = hearing.coverage_lines(session, now, zone)
-    heard = sum((p.counts[-1] or 0) for p in platforms if not p.own)
-    asked = _asked(session, app, since, until)
-    summary = _summary(heard, platforms, len(incidents) + more_incidents, asked)
+    together = sum((p.counts[-1] or 0) for p in platforms if not p.own)
+    asked = _asked(session, app, who, since, until)
+    summary = _summary(together, platforms, len(incidents) + more_incidents, asked)
     links: tuple[Link, ...] = ()
     if app.settings.public_url:
         links = (Link("Open Earshot", app.settings.public_url, main=True),)
@@ -234,7 +238,7 @@ def bulletin_for(
         spending=spending_lines(session, app, now),
         tokens=_tokens(session, app, now),
         forgotten=_forgotten(session, since, until),
-        judgement=_judgement(session, app, since, until),
+        judgement=weekly_lines(session, since, until, who),
         notes=setup_notes(app, now),
         audit_head=audit.head(session),
         links=links,
@@ -243,11 +247,11 @@ def bulletin_for(
     )
 
 
-def _asked(session: Session, app: App, since: datetime, until: datetime) -> str:
+def _asked(session: Session, app: App, who: Person, since: datetime, until: datetime) -> str:
     """How many questions wait; on platforms that are counted apart, in words of their own."""
     counted = session.execute(
         select(MentionRow.platform, func.count())
-        .where(*_waiting(since, until, MentionRow.question.is_(True)))
+        .where(*_waiting(who, since, until, MentionRow.question.is_(True)))
         .group_by(MentionRow.platform)
         .order_by(MentionRow.platform)
     ).all()
@@ -270,22 +274,23 @@ def _many(count: int, noun: str) -> str:
     return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
 
 
-def _waiting(since: datetime, until: datetime, *conditions: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+def _waiting(
+    who: Person, since: datetime, until: datetime, *conditions: ColumnElement[bool]
+) -> list[ColumnElement[bool]]:
     return [
         MentionRow.first_seen_at > since,
         MentionRow.first_seen_at <= until,
-        MentionRow.kind != Kind.OWN_POST.value,
-        MentionRow.answered_at.is_(None),
         MentionRow.severity < int(Severity.ALERT),
-        MentionRow.history.is_(False),
+        waits_for_answer(),
+        posts_readable_by(who),
         *conditions,
     ]
 
 
 def _quotes(
-    session: Session, app: App, since: datetime, until: datetime, *conditions: ColumnElement[bool]
+    session: Session, app: App, who: Person, since: datetime, until: datetime, *conditions: ColumnElement[bool]
 ) -> tuple[tuple[Quote, ...], str]:
-    where = _waiting(since, until, *conditions)
+    where = _waiting(who, since, until, *conditions)
     rows = session.scalars(select(MentionRow).where(*where).order_by(MentionRow.posted_at).limit(MOST)).all()
     ground = Ground(app.terms, app.settings.organisation, app.settings.zone, app.clock())
     quotes = tuple(quote_of(row, ground) for row in rows)
@@ -304,14 +309,14 @@ def _left_out(session: Session, where: Sequence[ColumnElement[bool]], shown: Seq
     return join([f"{n - here[name]} on {hearing.say_platform(name)}" for name, n in counts if n > here[name]])
 
 
-def _watch(session: Session, app: App, since: datetime, until: datetime, reader: str) -> tuple[tuple[Item, ...], str]:
+def _watch(session: Session, app: App, since: datetime, until: datetime, who: Person) -> tuple[tuple[Item, ...], str]:
     where = [
         MentionRow.first_seen_at > since,
         MentionRow.first_seen_at <= until,
         (MentionRow.severity == int(Severity.WATCH)) | (MentionRow.judged.is_(False)),
         MentionRow.history.is_(False),
     ]
-    where.append(visibility.posts_visible_to(visibility.Someone(reader)))
+    where.append(posts_readable_by(who))
     rows = session.scalars(select(MentionRow).where(*where).order_by(MentionRow.posted_at.desc()).limit(MOST)).all()
     zone = app.settings.zone
     return (
@@ -338,7 +343,7 @@ def _watch_words(row: MentionRow) -> str:
 
 
 def _incidents(
-    session: Session, app: App, since: datetime, until: datetime, reader: str, holder: Holder
+    session: Session, app: App, since: datetime, until: datetime, reader: str, holder: Holder | None
 ) -> tuple[tuple[Met, ...], int]:
     where = [
         IncidentRow.opened_at > since,
@@ -346,7 +351,7 @@ def _incidents(
         IncidentRow.history.is_(False),
         IncidentRow.drill.is_(False),
     ]
-    where.append(visibility.visible_to(visibility.Someone(reader)))
+    where.append(visible_to(Someone(reader)))
     total = session.scalar(select(func.count()).select_from(IncidentRow).where(*where)) or 0
     rows = session.scalars(
         select(IncidentRow).where(*where).order_by(IncidentRow.severity.desc(), IncidentRow.opened_at).limit(MOST)
@@ -354,7 +359,7 @@ def _incidents(
     return tuple(_met(session, app, row, holder) for row in rows), total - len(rows)
 
 
-def _met(session: Session, app: App, row: IncidentRow, holder: Holder) -> Met:
+def _met(session: Session, app: App, row: IncidentRow, holder: Holder | None) -> Met:
     posted = session.scalar(select(func.min(MentionRow.posted_at)).where(MentionRow.incident_id == row.id))
     told = session.scalar(
         select(func.min(AlertRow.delivered_at)).where(AlertRow.incident_id == row.id, AlertRow.kind == "alert")
@@ -363,7 +368,7 @@ def _met(session: Session, app: App, row: IncidentRow, holder: Holder) -> Met:
     closed = ""
     if row.state == IncidentState.CLOSED.value and row.closed_at is not None:
         closed = f"closed after {say_duration(row.closed_at - row.opened_at)}"
-    link = app.links.make(Purpose.SEE, holder, row.id, app.clock(), id=f"d{row.id}")
+    link = app.links.make(Purpose.SEE, holder, row.id, app.clock(), id=f"d{row.id}") if holder else ""
     return Met(
         headline=headline_of(row, advice),
         severity=Severity(row.severity),
@@ -380,7 +385,9 @@ def _met(session: Session, app: App, row: IncidentRow, holder: Holder) -> Met:
     )
 
 
-def _weeks(session: Session, app: App, until: datetime) -> tuple[tuple[str, ...], tuple[PlatformWeeks, ...]]:
+def _weeks(
+    session: Session, app: App, who: Person, until: datetime
+) -> tuple[tuple[str, ...], tuple[PlatformWeeks, ...]]:
     zone = app.settings.zone
     local = until.astimezone(zone)
     edges = [
@@ -389,17 +396,19 @@ def _weeks(session: Session, app: App, until: datetime) -> tuple[tuple[str, ...]
     ]
     names = tuple(f"{edge.astimezone(zone).day} {edge.astimezone(zone):%b}" for edge in edges[:-1])
     rows = session.scalars(select(PlatformRow).where(PlatformRow.in_use.is_(True)).order_by(PlatformRow.name)).all()
+    every = heard(session, who, edges[0], edges[-1])
     found = []
     for row in rows:
         terms = app.terms.get(row.name, app.terms["other"])
         counts: list[int | None] = []
         moods: list[float | None] = []
         for begin, end in zip(edges, edges[1:], strict=False):
-            count, mood = _week(session, row.name, begin, end)
+            count, mood = _week(every, row.name, begin, end)
             before = row.first_poll_at is None or row.first_poll_at >= end
             counts.append(None if before and not count else count)
             moods.append(mood if terms.scores else None)
-        alerts = _alerting(session, row.name, edges[-2], edges[-1])
+        week = (e for e in every if e.platform == row.name and e.hour >= edges[-2])
+        alerts = sum(e.count for e in week if e.severity >= int(Severity.ALERT))
         found.append(
             PlatformWeeks(
                 hearing.say_platform(row.name), tuple(counts), tuple(moods), alerts, own=terms.totals == "own"
@@ -408,28 +417,10 @@ def _weeks(session: Session, app: App, until: datetime) -> tuple[tuple[str, ...]
     return names, tuple(found)
 
 
-def _week(session: Session, platform: str, begin: datetime, end: datetime) -> tuple[int, float | None]:
-    row = session.execute(
-        select(func.sum(TallyRow.count), func.sum(TallyRow.mood_sum), func.sum(TallyRow.mood_count)).where(
-            TallyRow.platform == platform, TallyRow.category == "*", TallyRow.hour >= begin, TallyRow.hour < end
-        )
-    ).one()
-    return int(row[0] or 0), (float(row[1]) / float(row[2]) if row[2] else None)
-
-
-def _alerting(session: Session, platform: str, begin: datetime, end: datetime) -> int:
-    return int(
-        session.scalar(
-            select(func.sum(TallyRow.count)).where(
-                TallyRow.platform == platform,
-                TallyRow.category == "*",
-                TallyRow.severity >= int(Severity.ALERT),
-                TallyRow.hour >= begin,
-                TallyRow.hour < end,
-            )
-        )
-        or 0
-    )
+def _week(every: Sequence[Heard], platform: str, begin: datetime, end: datetime) -> tuple[int, float | None]:
+    mine = [entry for entry in every if entry.platform == platform and begin <= entry.hour < end]
+    moods = sum(entry.mood_count for entry in mine)
+    return sum(entry.count for entry in mine), sum(entry.mood_sum for entry in mine) / moods if moods else None
 
 
 def _deaf(session: Session, since: datetime, until: datetime) -> tuple[str, ...]:
@@ -488,12 +479,6 @@ def _forgotten(session: Session, since: datetime, until: datetime) -> tuple[str,
     ):
         counts.update(row.counts)
     return tuple(f"{count} {name}" for name, count in sorted(counts.items()) if count)
-
-
-def _judgement(session: Session, app: App, since: datetime, until: datetime) -> tuple[str, ...]:
-    from monitor.learning import weekly_lines
-
-    return weekly_lines(session, since, until)
 
 
 def setup_notes(app: App, now: datetime) -> tuple[str, ...]:

@@ -59,6 +59,9 @@ STORM_MAILS = 11
 """In a storm a person gets one mail in ``ROUNDUP_EVERY``, and no more than these within ``WINDOW`` (issue bar: at most
 12 mails to a person for 10,000 posts in ten minutes)."""
 
+_OF_ONE = frozenset({"takeover_proposed"})
+"""Messages that stand and fall with the incident of their facts."""
+
 TIPS = frozenset({"tip"})
 BUNDLED = frozenset({"alert", "alert_update", "unscored"}) | TIPS
 
@@ -163,6 +166,9 @@ class Dispatcher:
             ).first()
             if due is None:
                 return None
+            if self._is_void(session, due):
+                due.superseded_at = now
+                continue
             due.unclear = due.unclear or due.claimed  # its sender was never heard of again
             if (
                 due.template in BUNDLED
@@ -181,6 +187,12 @@ class Dispatcher:
             due.attempts += 1
             return due.id
         return None
+
+    def _is_void(self, session: Session, due: AlertRow) -> bool:
+        """Whether a message must not leave any more: its incident has turned out to speak of whom it was owed to."""
+        about = due.incident_id or (str(due.facts.get("incident") or "") if due.template in _OF_ONE else "")
+        incident = session.get(IncidentRow, about) if about else None
+        return not visibility.may_see(visibility.Someone(due.role), incident)
 
     def _hold_until(self, session: Session, due: AlertRow, now: datetime) -> datetime | None:
         """None when ``due`` may leave by itself; else from when a round-up to this person may leave."""

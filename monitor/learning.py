@@ -33,6 +33,15 @@ from monitor.scoring.learned import Place
 from monitor.scoring.teaching import NEAR, Lesson
 from monitor.store.database import Database
 from monitor.store.tables import FeedbackRow, IncidentRow, MentionRow, ToldRow, TuningRow
+from monitor.visibility import (
+    AT_THE_SERVER,
+    Person,
+    Someone,
+    feedback_visible_to,
+    may_read,
+    posts_readable_by,
+    visible_to,
+)
 
 log = logging.getLogger(__name__)
 
@@ -62,16 +71,18 @@ PHRASES_PROPOSED = 5
 # ── in the digest ───────────────────────────────────────────────────────────────────────────────────
 
 
-def weekly_lines(session: Session, since: datetime, until: datetime) -> tuple[str, ...]:
-    """How often alerts were right and what was missed between two moments, in words for the digest."""
+def weekly_lines(session: Session, since: datetime, until: datetime, who: Person = AT_THE_SERVER) -> tuple[str, ...]:
+    """How often alerts were right and what was missed between two moments, in words for the digest of ``who``."""
     told = set(
         session.scalars(
-            select(IncidentRow.id).where(*_told(), IncidentRow.opened_at > since, IncidentRow.opened_at <= until)
+            select(IncidentRow.id).where(*_told(who), IncidentRow.opened_at > since, IncidentRow.opened_at <= until)
         )
     )
     calm = set(session.scalars(select(FeedbackRow.incident_id).where(FeedbackRow.verdict == CALM)))
     missed = session.scalar(
-        select(func.count()).where(FeedbackRow.verdict == MISSED, FeedbackRow.at > since, FeedbackRow.at <= until)
+        select(func.count()).where(
+            FeedbackRow.verdict == MISSED, FeedbackRow.at > since, FeedbackRow.at <= until, feedback_visible_to(who)
+        )
     )
     lines = []
     if told:
@@ -105,8 +116,9 @@ def _new_model(session: Session, since: datetime, until: datetime) -> Iterator[s
         )
 
 
-def _told() -> tuple[ColumnElement[bool], ...]:
+def _told(who: Person) -> tuple[ColumnElement[bool], ...]:
     return (
+        visible_to(who),
         IncidentRow.severity >= int(Severity.ALERT),
         IncidentRow.history.is_(False),
         IncidentRow.drill.is_(False),
@@ -140,11 +152,18 @@ def _harmless(session: Session) -> Iterator[Harmless]:
     for row in rows.yield_per(100):
         if row.incident_id in taken_back:
             continue
+        reason = _quotable(session, row) or "no reason was given"
         for mark in row.fingerprint.split():
-            yield Harmless(mark, row.reason or "no reason was given")
+            yield Harmless(mark, reason)
             count += 1
             if count >= MARKS_KEPT:
                 return
+
+
+def _quotable(session: Session, row: FeedbackRow) -> str:
+    """The reason of a mark where everybody may read it: it is quoted wherever a post is like the marked one."""
+    about = session.get(IncidentRow, row.incident_id) if row.incident_id else None
+    return row.reason if may_read(Someone("staff"), about) else ""
 
 
 def _lessons(session: Session) -> list[TuningRow]:
@@ -182,7 +201,7 @@ class Memory:
             place = known[key] if key in known else self._read(mention)
             self._places[key] = place
             if place is not None and verdicts.setdefault(mention.id, row.verdict) == row.verdict:
-                found.append(Lesson(place.vector, row.verdict == MISSED, row.who, row.reason))
+                found.append(Lesson(place.vector, row.verdict == MISSED, row.who, _quotable(session, row)))
         return tuple(found)
 
     def moved(self, session: Session) -> dict[int, float]:
@@ -281,10 +300,14 @@ def _write_examples(session: Session, found: Mapping[int, list[list[object]]]) -
 def report(app: App) -> str:
     """Precision and misses as people here reported them, per category and rule (`earshot evaluate --feedback`)."""
     with app.database.read() as session:
-        told = list(session.scalars(select(IncidentRow).where(*_told())))
+        told = list(session.scalars(select(IncidentRow).where(*_told(AT_THE_SERVER))))
         calm = set(session.scalars(select(FeedbackRow.incident_id).where(FeedbackRow.verdict == CALM)))
-        missed = list(session.scalars(select(FeedbackRow).where(FeedbackRow.verdict == MISSED)))
-        by_rule, wrong_by_rule = rules_measured(session)
+        missed = list(
+            session.scalars(
+                select(FeedbackRow).where(FeedbackRow.verdict == MISSED, feedback_visible_to(AT_THE_SERVER))
+            )
+        )
+        by_rule, wrong_by_rule = rules_measured(session, AT_THE_SERVER)
         levels = _levels_of(session, [row.mention_id for row in missed if row.mention_id is not None])
     if not told and not missed:
         return "Nothing was told and nothing was reported as missed so far; there is nothing to measure."
@@ -301,9 +324,10 @@ def report(app: App) -> str:
     return "\n".join(lines)
 
 
-def rules_measured(session: Session) -> tuple[Counter[str], Counter[str]]:
-    """For each rule, in how many incidents that were told it spoke, and how many of those were called no problem."""
-    told = list(session.scalars(select(IncidentRow.id).where(*_told())))
+def rules_measured(session: Session, who: Person = AT_THE_SERVER) -> tuple[Counter[str], Counter[str]]:
+    """For each rule, in how many incidents that were told it spoke, and how many of those were called no problem; as
+    far as ``who`` may know of them."""
+    told = list(session.scalars(select(IncidentRow.id).where(*_told(who))))
     calm = set(session.scalars(select(FeedbackRow.incident_id).where(FeedbackRow.verdict == CALM)))
     spoken = _rules_spoken(session, told)
     every = Counter(rule for rules in spoken.values() for rule in rules)
@@ -497,7 +521,12 @@ def _known_posts(session: Session, most: int) -> Iterator[_Known]:
     missed = set(session.scalars(select(FeedbackRow.mention_id).where(FeedbackRow.verdict == MISSED)))
     rows = session.scalars(
         select(MentionRow)
-        .where(MentionRow.text.is_not(None), MentionRow.kind != Kind.OWN_POST.value, MentionRow.status == "live")
+        .where(
+            MentionRow.text.is_not(None),
+            MentionRow.kind != Kind.OWN_POST.value,
+            MentionRow.status == "live",
+            posts_readable_by(AT_THE_SERVER),  # what is proposed is made of their words, and read by the operator
+        )
         .order_by(MentionRow.severity.desc(), MentionRow.posted_at.desc())
         .limit(most)
     )

@@ -15,6 +15,7 @@ from monitor.excerpts import adds_up
 from monitor.intake import count_accounts
 from monitor.model import IncidentState
 from monitor.store.tables import IncidentRow
+from monitor.visibility import AT_THE_SERVER, visible_to
 
 
 def incidents(app: App, *, everything: bool, as_json: bool) -> Iterator[str]:
@@ -25,7 +26,7 @@ def incidents(app: App, *, everything: bool, as_json: bool) -> Iterator[str]:
         IncidentRow.severity.desc(),
         IncidentRow.last_seen_at.desc(),
     )
-    query = select(IncidentRow).order_by(*order).limit(500)
+    query = select(IncidentRow).where(visible_to(AT_THE_SERVER)).order_by(*order).limit(500)
     if not everything:
         query = query.where(IncidentRow.state != IncidentState.CLOSED.value)
     with app.database.read() as session:
@@ -68,7 +69,7 @@ def incidents(app: App, *, everything: bool, as_json: bool) -> Iterator[str]:
 def takeover(app: App, *, as_json: bool) -> tuple[str, bool]:
     """The state in one sentence (or as JSON), and whether takeover is active."""
     with app.database.read() as session:
-        state = takeovers.current(session)
+        state = takeovers.as_seen_by(session, AT_THE_SERVER)
     if as_json:
         body = {
             "state": state.state.value,
@@ -83,7 +84,8 @@ def takeover(app: App, *, as_json: bool) -> tuple[str, bool]:
     if state.since is None or state.state.value == "normal":
         return "Normal: people may publish as usual.", False
     since = say_moment(state.since, app.settings.zone, now=app.clock())
-    words = f"{state.state.value.capitalize()} since {since}, by {state.by}: {state.reason}"
+    why = f": {state.reason}" if state.reason else "."
+    words = f"{state.state.value.capitalize()} since {since}, by {state.by}{why}"
     if state.ends_at is not None:
         words += f" It ends by itself at {say_moment(state.ends_at, app.settings.zone)} unless a person confirms it."
     return words, state.is_active

@@ -65,7 +65,7 @@ class Assessment:
     thanks: bool = False
     spoken_of: tuple[str, ...] = ()
     """Roles of the people of the settings (ceo, chair, operator, poster, staff) of whom it says something: they are not
-    told, and whoever else decides is (docs/adr/0010)."""
+    told, and whoever else decides is (docs/adr/0011)."""
     perhaps_of: tuple[str, ...] = ()
     """The same where it is unclear whether it speaks of them: hidden from them until somebody says that it does not."""
 

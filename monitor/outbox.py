@@ -305,9 +305,9 @@ ROLE_WORDS = {
 }
 
 
-def note(session: Session, incident_id: str, now: datetime, who: str, what: str) -> None:
-    """Write into an incident's decision log. Our own words only."""
-    session.add(LogRow(incident_id=incident_id, at=now, who=who, what=what))
+def note(session: Session, incident_id: str, now: datetime, who: str, what: str, *, for_keepers: bool = False) -> None:
+    """Write into an incident's decision log. Our own words only; what is ``for_keepers``, no poster reads."""
+    session.add(LogRow(incident_id=incident_id, at=now, who=who, what=what, for_keepers=for_keepers))
     audit.record(session, actor=who, action=LOG, now=now, about=incident_id, words=what)
 
 

@@ -32,9 +32,9 @@ AGAIN_AFTER = timedelta(hours=24)
 """After this long the answers are asked for again."""
 
 
-def needed(row: IncidentRow) -> bool:
+def needed(row: IncidentRow | None) -> bool:
     """Whether an incident is so severe that the registers must be answered before it is closed."""
-    return not row.drill and (row.severity >= int(Severity.CRISIS) or row.category in MINIMISED)
+    return row is not None and not row.drill and (row.severity >= int(Severity.CRISIS) or row.category in MINIMISED)
 
 
 def answers(session: Session, incident_id: str) -> dict[str, RegisterRow]:
@@ -71,6 +71,7 @@ def answer(session: Session, incident_id: str, body: str, given: str, reason: st
         now,
         str(actor),
         f"{of}: {ANSWERS[given]}{because}",
+        for_keepers=True,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Any
 
 from sqlalchemy import func, select
@@ -17,9 +18,9 @@ from connectors.model import Kind, Mention
 from monitor import audit
 from monitor.audit_check import LEDGER, proof_of_turn
 from monitor.model import Category, Incident, IncidentState
-from monitor.outbox import Desk, note
+from monitor.outbox import ROLE_WORDS, Desk, note
 from monitor.store.tables import AlertRow, IncidentAccountRow, IncidentRow, MentionRow, TakeoverRow
-from monitor.visibility import LEADERS
+from monitor.visibility import LEADERS, Person, Someone, hidden_from, may_hold, may_know_why, may_see
 
 ACCOUNTS, PLATFORMS = 3, 2
 """Distinct accounts and platforms from which a CRISIS may begin takeover by itself (settled questions, 5)."""
@@ -46,6 +47,86 @@ def newest(session: Session) -> TakeoverRow | None:
 def history(session: Session, limit: int = 200) -> list[TakeoverRow]:
     """The ledger, newest first."""
     return list(session.scalars(select(TakeoverRow).order_by(TakeoverRow.id.desc()).limit(limit)))
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of the ledger as somebody may know it; the reason is empty where it is not for them."""
+
+    at: datetime
+    verb: str
+    by: str
+    reason: str
+
+
+def turns_for(session: Session, person: Person, limit: int = 30) -> list[Turn]:
+    """The newest turns of the ledger, as far as ``person`` may know of them."""
+    turns = [
+        Turn(row.at, row.verb, row.by, row.reason if may_know_why(person, about) else "")
+        for row, about in _turns(session)
+        if not _is_secret(person, row, about)
+    ]
+    return turns[:limit]
+
+
+def as_seen_by(session: Session, person: Person, *, signed_in: bool = True) -> Takeover:
+    """The state as ``person`` may know it: that it is on and who holds it, for everybody; the reason and the incident
+    only where they may know of those. A proposal because of an incident that they may not see does not exist.
+    """
+    state = _state_for(session, person)
+    about = _about(session, state)
+    return replace(
+        state,
+        reason=state.reason if may_know_why(person, about, signed_in=signed_in) else "",
+        incident=state.incident if may_see(person, about) else "",
+    )
+
+
+def may_change(session: Session, person: Person) -> bool:
+    """Whether ``person`` may begin a takeover now, or change and end the one that runs."""
+    return may_hold(person, _about(session, _state_for(session, person)))
+
+
+def _state_for(session: Session, person: Person) -> Takeover:
+    """The state that ``person`` acts on: proposals that they may not see left out."""
+    for row, about in _turns(session):
+        if not _is_secret(person, row, about):
+            return _read(row)
+    return Takeover()
+
+
+def _state_of(session: Session, role: str) -> Takeover:
+    """The same for a role; empty for Earshot itself, which knows everything."""
+    return _state_for(session, Someone(role)) if role else current(session)
+
+
+def _turns(session: Session) -> Iterator[tuple[TakeoverRow, IncidentRow | None]]:
+    """The ledger, newest first, each turn with the incident that it is about."""
+    rows = history(session)
+    for row, before in zip_longest(rows, rows[1:]):
+        name = row.facts.get("about") or row.facts.get("incident")
+        if not name and row.verb in _OVER and before is not None:  # written before the ledger named it
+            name = before.facts.get("incident")
+        yield row, session.get(IncidentRow, str(name)) if name else None
+
+
+_OVER = frozenset({Verb.END.value, Verb.WITHDRAW.value})
+
+
+def _is_secret(person: Person, row: TakeoverRow, about: IncidentRow | None) -> bool:
+    return row.verb in {Verb.PROPOSE.value, Verb.WITHDRAW.value} and not may_see(person, about)
+
+
+def _about(session: Session, takeover: Takeover) -> IncidentRow | None:
+    return session.get(IncidentRow, takeover.incident) if takeover.incident else None
+
+
+def _must_be_theirs(session: Session, takeover: Takeover, role: str) -> None:
+    """Raises ``Refused`` where a takeover runs over an incident that somebody of ``role`` may not know of. ``role`` is
+    empty for Earshot itself."""
+    running = takeover.state in {State.ACTIVE, State.STANDING_DOWN}
+    if role and running and not may_see(Someone(role), _about(session, takeover)):
+        raise machine.Refused(f"This takeover is in the hands of the {ROLE_WORDS[takeover.holder]} alone.")
 
 
 def is_active(session: Session) -> bool:
@@ -104,8 +185,17 @@ def propose(session: Session, incident_id: str, now: datetime, *, by: str = mach
     """Note that takeover is proposed because of an incident, by the machine (whose alert mails carry the offer) or by a
     person. False when one is proposed already or takeover has begun."""
     why = reason or f"Incident {incident_id} is a crisis."
-    after = machine.propose(current(session), incident=incident_id, reason=why, now=now, by=by)
+    before = current(session)
+    if before.state is State.PROPOSED and _hides_less(session, incident_id, before.incident):
+        before = Takeover()  # those who do not know of the one must see the other
+    after = machine.propose(before, incident=incident_id, reason=why, now=now, by=by)
     return _record(session, Verb.PROPOSE, after, now)
+
+
+def _hides_less(session: Session, one: str, other: str) -> bool:
+    rows = [session.get(IncidentRow, name) for name in (one, other)]
+    marks = [hidden_from(row) if row is not None else frozenset() for row in rows]
+    return marks[0] < marks[1]
 
 
 def begin(
@@ -125,10 +215,13 @@ def begin(
 
     The holder is the Chair where the Chair begins it or the CEO is away or named; else the CEO.
     """
-    before = current(session)
+    before = _state_of(session, role)
     row = session.get(IncidentRow, incident) if incident else None
-    if incident and row is None:
+    if incident and (row is None or (role and not may_see(Someone(role), row))):
         raise machine.Refused(f"There is no incident {incident[:20]}.")
+    if before.is_active and role and not may_see(Someone(role), _about(session, before)):
+        return False
+    row = row or _about(session, before)
     head = desk.head_of(session, row).role
     after = machine.begin(
         before,
@@ -147,18 +240,26 @@ def begin(
     if verb is Verb.BEGIN:
         _owe_begun(session, desk, after, now)
         if row is not None:
-            note(session, row.id, now, by, f"Takeover begun: {reason}")
+            note(session, row.id, now, by, f"Takeover begun: {reason}", for_keepers=True)
     return True
 
 
-def confirm(session: Session, *, by: str, now: datetime) -> bool:
-    """Let a takeover that began by itself stand on a person's word."""
-    return _record(session, Verb.CONFIRM, machine.confirm(current(session), by=by), now)
+def confirm(session: Session, *, by: str, now: datetime, role: str = "") -> bool:
+    """Let a takeover that began by itself stand on a person's word. Raises ``alerts.takeover.Refused``."""
+    before = _state_of(session, role)
+    _must_be_theirs(session, before, role)
+    return _record(session, Verb.CONFIRM, machine.confirm(before, by=by), now)
 
 
-def hand_over(session: Session, desk: Desk, *, by: str, to: str, now: datetime) -> bool:
+def hand_over(session: Session, desk: Desk, *, by: str, to: str, now: datetime, role: str = "") -> bool:
     """Give the takeover to the other role; tell both, and the posters. Raises ``alerts.takeover.Refused``."""
-    after = machine.hand_over(current(session), by=by, to=to)
+    before = _state_of(session, role)
+    _must_be_theirs(session, before, role)
+    if not may_see(Someone(to), _about(session, before)):
+        raise machine.Refused(
+            f"This takeover cannot be handed to the {ROLE_WORDS[to]}: they may not know why it is on."
+        )
+    after = machine.hand_over(before, by=by, to=to)
     if not _record(session, Verb.HAND_OVER, after, now) or after is None:
         return False
     _owe_leaders(session, desk, "takeover_begun", after, now, handed=now.isoformat())
@@ -167,30 +268,44 @@ def hand_over(session: Session, desk: Desk, *, by: str, to: str, now: datetime) 
 
 
 def allow(
-    session: Session, desk: Desk, *, by: str, names: tuple[str, ...], platforms: tuple[str, ...], now: datetime
+    session: Session,
+    desk: Desk,
+    *,
+    by: str,
+    names: tuple[str, ...],
+    platforms: tuple[str, ...],
+    now: datetime,
+    role: str = "",
 ) -> bool:
     """Let others post meanwhile, on some platforms, and tell those for whom that changes something.
 
     Raises ``alerts.takeover.Refused``.
     """
-    before = current(session)
+    before = _state_of(session, role)
+    _must_be_theirs(session, before, role)
     after = machine.allow(before, names=names, platforms=platforms)
     changed = [poster for poster in desk.posters if _may_post(poster, before) != _may_post(poster, after)]
     _owe_posters(session, desk, after, now, to=changed, again=now.isoformat())
     return _record(session, Verb.ALLOW, after, now, by=by)
 
 
-def end(session: Session, desk: Desk, *, by: str, reason: str, now: datetime, on_hold: str = "") -> bool:
-    """End takeover (or stand down while something stays on hold) and owe the notices and the report."""
-    before = current(session)
+def end(
+    session: Session, desk: Desk, *, by: str, reason: str, now: datetime, on_hold: str = "", role: str = ""
+) -> bool:
+    """End takeover (or stand down while something stays on hold) and owe the notices and the report.
+
+    Raises ``alerts.takeover.Refused``, also where the takeover is over an incident that ``role`` may not know of.
+    """
+    before = _state_of(session, role)
+    _must_be_theirs(session, before, role)
     after = machine.end(before, by=by, reason=reason, now=now, on_hold=on_hold)
     verb = Verb.WITHDRAW if before.state is State.PROPOSED else Verb.END
-    if not _record(session, verb, after, now) or after is None:
+    if not _record(session, verb, after, now, about=before.incident) or after is None:
         return False
     if before.state in {State.ACTIVE, State.STANDING_DOWN}:
         _owe_ended(session, desk, before, after, now)
         if before.incident and session.get(IncidentRow, before.incident) is not None:
-            note(session, before.incident, now, by, f"Takeover ended: {reason}")
+            note(session, before.incident, now, by, f"Takeover ended: {reason}", for_keepers=True)
     return True
 
 
@@ -415,21 +530,23 @@ def own_posts_during(session: Session, since: datetime, until: datetime) -> list
 # ── the ledger ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _record(session: Session, verb: Verb, after: Takeover | None, now: datetime, *, by: str = "") -> bool:
-    """Write a turn down as done by ``by``; without it, by the one on whose word the takeover stands."""
+def _record(
+    session: Session, verb: Verb, after: Takeover | None, now: datetime, *, by: str = "", about: str = ""
+) -> bool:
+    """Write a turn down as done by ``by``; without it, by the one on whose word the takeover stands. ``about`` is the
+    incident behind a takeover that is over."""
     if after is None:
         return False
-    who = by or after.by
-    row = TakeoverRow(
-        at=now, verb=verb.value, state=after.state.value, by=who, reason=after.reason, facts=_facts(after)
-    )
+    who, incident = by or after.by, after.incident or about
+    facts = {**_facts(after), "about": incident}
+    row = TakeoverRow(at=now, verb=verb.value, state=after.state.value, by=who, reason=after.reason, facts=facts)
     session.add(row)
     audit.record(
         session,
         actor=who,
         action=f"{LEDGER}{verb.value}",
         now=now,
-        about=after.incident,
+        about=incident,
         words=after.reason,
         proof=proof_of_turn(row),
     )

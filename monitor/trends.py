@@ -23,6 +23,7 @@ from monitor.intake import incident_of, new_incident_id
 from monitor.model import IncidentState
 from monitor.outbox import note
 from monitor.store.tables import DeafRow, IncidentRow, MentionRow, PlatformRow, TallyRow
+from monitor.visibility import EVERYBODY, posts_visible_to
 
 WINDOW = timedelta(hours=1)
 BASELINE = timedelta(days=14)
@@ -125,7 +126,7 @@ def _is_complete(session: Session, platform: str, now: datetime) -> bool:
 def _volume(app: App, session: Session, platform: str, now: datetime) -> list[str]:
     if _is_cooling(session, platform, "volume", now):
         return []
-    others = and_(MentionRow.platform == platform, MentionRow.kind != Kind.OWN_POST.value)
+    others = and_(MentionRow.platform == platform, MentionRow.kind != Kind.OWN_POST.value, posts_visible_to(EVERYBODY))
     count = session.scalar(
         select(func.count()).where(others, MentionRow.posted_at > now - WINDOW, MentionRow.history.is_(False))
     )
@@ -158,7 +159,10 @@ def _mood(app: App, session: Session, platform: str, now: datetime) -> list[str]
     if _is_cooling(session, platform, "mood", now):
         return []
     scored = and_(
-        MentionRow.platform == platform, MentionRow.kind != Kind.OWN_POST.value, MentionRow.sentiment.is_not(None)
+        MentionRow.platform == platform,
+        MentionRow.kind != Kind.OWN_POST.value,
+        MentionRow.sentiment.is_not(None),
+        posts_visible_to(EVERYBODY),
     )
     recent = session.scalars(select(MentionRow.sentiment).where(scored, MentionRow.posted_at > now - MOOD_WINDOW)).all()
     if len(recent) < MOOD_POSTS:

@@ -1,4 +1,4 @@
-"""Who may know of an incident, who may read its words, and who may act on it (docs/adr/0010).
+"""Who may know of an incident, who may read its words, and who may act on it (docs/adr/0011).
 
 One place: pages, links, mails, the JSON interface and the command line all ask here. For somebody from whom an
 incident is hidden it does not exist, its posts, counts and times included.
@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from sqlalchemy import ColumnElement, String, and_, cast, false, or_, select
+from sqlalchemy import ColumnElement, String, and_, cast, or_, select
 
-from monitor.model import Category, Incident
-from monitor.store.tables import IncidentRow, MentionRow
+from alerts.model import Severity
+from alerts.takeover import Verb
+from connectors.model import Kind
+from monitor.audit_check import LEDGER, OF_INCIDENTS
+from monitor.model import Category, Incident, IncidentState
+from monitor.store.tables import AlertRow, AuditRow, FeedbackRow, IncidentRow, LogRow, MentionRow
 from monitor.terms import MINIMISED
 
 LEADERS = frozenset({"ceo", "chair"})
@@ -50,6 +54,14 @@ class Someone:
     role: str
 
 
+AT_THE_SERVER = Someone(STAND_IN)
+"""Whoever sits at the command line: the operator."""
+
+
+EVERYBODY = Someone("")
+"""What is made for everybody, or for whoever passes by: it knows nothing of incidents that are hidden from anybody."""
+
+
 class Deed(StrEnum):
     """What can be done to an incident."""
 
@@ -67,19 +79,21 @@ class Deed(StrEnum):
     PROPOSE = "propose"
     TAKE_OVER = "take over"
     REPORT = "report"
-    ANSWER = "answer"
 
 
-_MILD = frozenset({Deed.NOTE, Deed.DRAFT, Deed.MISSED, Deed.PROPOSE, Deed.ANSWER})
+_MILD = frozenset({Deed.NOTE, Deed.DRAFT, Deed.MISSED, Deed.PROPOSE, Deed.TICK})
 _DEEDS = {
     "ceo": frozenset(Deed),
     "chair": frozenset(Deed) - {Deed.HAND},
-    "operator": _MILD | {Deed.ACKNOWLEDGE, Deed.TICK, Deed.REGISTER, Deed.REPORT},
-    "poster": _MILD | {Deed.TICK},
-    "staff": _MILD | {Deed.TICK},
+    "operator": _MILD | {Deed.REGISTER, Deed.REPORT},
+    "poster": _MILD,
+    "staff": _MILD,
     TOOL: frozenset({Deed.ACKNOWLEDGE, Deed.NOTE}),
 }
 """What a role does to an incident that it may see."""
+
+_WITH_WORDS = frozenset({Deed.REGISTER, Deed.DRAFT, Deed.APPROVE, Deed.REPORT})
+"""Deeds that show or ask for words of the incident: not for whoever may not read those."""
 
 
 # ── seeing ──────────────────────────────────────────────────────────────────────────────────────────
@@ -120,40 +134,157 @@ def posts_visible_to(person: Person) -> ColumnElement[bool]:
     return or_(MentionRow.incident_id.is_(None), MentionRow.incident_id.not_in(hidden))
 
 
-def is_minimised(categories: Iterable[str | Category | None]) -> bool:
-    """Whether something of these categories is read by CEO and Chair only, after signing in (policy 6.5)."""
+def is_closed(categories: Iterable[str | Category | None]) -> bool:
+    """Whether words of these categories are read by CEO and Chair only, after signing in (policy 6.5)."""
     return not MINIMISED.isdisjoint(categories)
 
 
-def may_read(person: Person, incident: Incident | IncidentRow | None) -> bool:
-    """Whether ``person``, signed in, may read the words of an incident, and not only that there is one.
+def may_read(person: Person, incident: Incident | IncidentRow | None, *, signed_in: bool = True) -> bool:
+    """Whether ``person`` may read the words of an incident, and not only know that there is one.
 
-    The words of safeguarding and of tips, which may name a young person, are for CEO and Chair.
+    The words of safeguarding and of tips, which may name a young person, are for CEO and Chair, once signed in.
     """
     if incident is None:
         return True
-    if not may_see(person, incident):
-        return False
     told = isinstance(incident, IncidentRow) and incident.source == "tip"
-    return person.role in LEADERS or not (told or is_minimised([incident.category]))
+    closed = told or is_closed([incident.category])
+    return may_see(person, incident) and (not closed or (signed_in and person.role in LEADERS))
 
 
-def words_readable_by(person: Person) -> ColumnElement[bool]:
-    """As a condition on posts: those that ``person`` may both see and read."""
+def may_read_post(person: Person, post: MentionRow, incident: IncidentRow | None, *, signed_in: bool = True) -> bool:
+    """Whether ``person`` may read a post and follow the link to it: neither it nor its incident is closed to them."""
+    closed = is_closed(post.categories)
+    return may_read(person, incident, signed_in=signed_in) and (not closed or (signed_in and person.role in LEADERS))
+
+
+def posts_readable_by(person: Person) -> ColumnElement[bool]:
+    """The same as a condition on posts for a query."""
     if person.role in LEADERS:
         return posts_visible_to(person)
-    closed = (cast(MentionRow.categories, String).like(f'%"{category}"%') for category in sorted(MINIMISED))
-    return and_(posts_visible_to(person), ~or_(false(), *closed))
+    closed = select(IncidentRow.id).where(or_(IncidentRow.category.in_(sorted(MINIMISED)), IncidentRow.source == "tip"))
+    return and_(
+        posts_visible_to(person),
+        or_(MentionRow.incident_id.is_(None), MentionRow.incident_id.not_in(closed)),
+        *(cast(MentionRow.categories, String).not_like(f'%"{category}"%') for category in sorted(MINIMISED)),
+    )
+
+
+def may_read_entry(person: Person, name: str, incident: IncidentRow, entry: LogRow, *, signed_in: bool = True) -> bool:
+    """Whether ``person``, called ``name`` in the log, may read a line of it: reasons of a takeover and answers of the
+    registers are for ``KEEPERS``, what people wrote about a closed matter is for CEO and Chair. Earshot's own lines and
+    one's own are for everybody who may see the incident.
+    """
+    if entry.for_keepers and person.role not in KEEPERS:
+        return False
+    return (
+        may_read(person, incident, signed_in=signed_in) or entry.who in {"Earshot", name} or entry.what == ACKNOWLEDGED
+    )
+
+
+ACKNOWLEDGED = "Acknowledged."
+"""The line of the log that says only that somebody takes care."""
+
+
+def waits_for_answer() -> ColumnElement[bool]:
+    """As a condition on posts: those that anybody may be asked to answer (policy 4.7). Never a grave one or a closed
+    one, and none whose incident is open: there the card says "do not reply".
+    """
+    running = select(IncidentRow.id).where(IncidentRow.state != IncidentState.CLOSED.value)
+    return and_(
+        MentionRow.answered_at.is_(None),
+        MentionRow.status == "live",
+        MentionRow.history.is_(False),
+        MentionRow.kind != Kind.OWN_POST.value,
+        MentionRow.severity < int(Severity.CRISIS),
+        or_(MentionRow.incident_id.is_(None), MentionRow.incident_id.not_in(running)),
+        *(cast(MentionRow.categories, String).not_like(f'%"{category}"%') for category in sorted(MINIMISED)),
+    )
+
+
+def alerts_visible_to(person: Person) -> ColumnElement[bool]:
+    """As a condition on what is owed: without messages about an incident that ``person`` may not see, and without those
+    to others that name theirs only in their facts.
+    """
+    visible = select(IncidentRow.id).where(visible_to(person))
+    if person.role == STAND_IN:
+        return or_(AlertRow.incident_id.is_(None), AlertRow.incident_id.in_(visible))
+    plain = or_(AlertRow.template.not_in(_NAMED_WITHIN), AlertRow.role == person.role)
+    return or_(and_(AlertRow.incident_id.is_(None), plain), AlertRow.incident_id.in_(visible))
+
+
+_NAMED_WITHIN = ("fresh_link", "roundup", "takeover_proposed")
+
+
+def feedback_visible_to(person: Person) -> ColumnElement[bool]:
+    """As a condition on verdicts: without those on an incident that ``person`` may not see, or on a post of one."""
+    incidents = select(IncidentRow.id).where(visible_to(person))
+    posts = select(MentionRow.id).where(~posts_visible_to(person))
+    return and_(
+        or_(FeedbackRow.incident_id.is_(None), FeedbackRow.incident_id.in_(incidents)),
+        or_(FeedbackRow.mention_id.is_(None), FeedbackRow.mention_id.not_in(posts)),
+    )
+
+
+def audit_visible_to(person: Person) -> ColumnElement[bool]:
+    """As a condition on rows of the audit: without those about an incident that ``person`` may not see or that was
+    forgotten, and without proposals of takeover because of one.
+    """
+    takeover = AuditRow.action.like(f"{LEDGER}%")
+    proposal = AuditRow.action.in_([f"{LEDGER}{verb}" for verb in (Verb.PROPOSE, Verb.WITHDRAW)])
+    return or_(
+        and_(AuditRow.action.not_in(OF_INCIDENTS), ~proposal),
+        and_(takeover, AuditRow.about == ""),
+        AuditRow.about.in_(select(IncidentRow.id).where(visible_to(person))),
+    )
 
 
 # ── acting ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def may_act(person: Person, incident: Incident | IncidentRow | None, deed: Deed) -> bool:
-    """Whether ``person`` may do this to the incident: never where they may not even see it."""
+    """Whether ``person`` may do this to the incident: never where they may not even see it.
+
+    Whoever stands in acknowledges what speaks of CEO and Chair, so that the reminders stop.
+    """
+    if not may_see(person, incident) or (deed in _WITH_WORDS and not may_read(person, incident)):
+        return False
+    hidden = hidden_from(incident) if incident is not None else frozenset()
+    if deed is Deed.ACKNOWLEDGE and person.role == STAND_IN:
+        return hidden >= LEADERS
+    if deed is Deed.HAND and "chair" in hidden:
+        return False
     if deed is Deed.FOR_CEO and (incident is None or not is_unclear(incident, "ceo")):
         return False
-    return may_see(person, incident) and deed in _DEEDS.get(person.role, frozenset())
+    return deed in _DEEDS.get(person.role, frozenset())
+
+
+def may_know_why(person: Person, incident: Incident | IncidentRow | None, *, signed_in: bool = True) -> bool:
+    """Whether ``person`` may read why takeover was begun over an incident (None: over none), and when it ended, why."""
+    return person.role in KEEPERS | {TOOL} and may_read(person, incident, signed_in=signed_in)
+
+
+def may_hold(person: Person, incident: Incident | IncidentRow | None) -> bool:
+    """Whether ``person`` may begin, change and end a takeover over an incident: a leader of whom it does not speak."""
+    return person.role in LEADERS and may_see(person, incident)
+
+
+def guardian(incident: IncidentRow | None, present: Collection[str]) -> str:
+    """The role that watches over what is erased of an incident, or over erasures at all (None): the Chair, or the CEO
+    where there is no Chair or it speaks of the Chair. Empty where nobody is left."""
+    hidden = hidden_from(incident) if incident is not None else frozenset()
+    return next((role for role in ("chair", "ceo") if role in present and role not in hidden), "")
+
+
+def may_erase(person: Person, incident: IncidentRow | None, present: Collection[str]) -> bool:
+    """Whether ``person`` may erase what belongs to an incident. Where it speaks of one of us, or is a closed matter
+    that is not over, only its guardian may.
+    """
+    if incident is None:
+        return person.role in KEEPERS
+    running = incident.state != IncidentState.CLOSED.value and is_closed([incident.category])
+    if hidden_from(incident) or running:
+        return person.role == guardian(incident, present)
+    return person.role in KEEPERS
 
 
 def in_reserve(incident: Incident | IncidentRow, present: Collection[str]) -> str:

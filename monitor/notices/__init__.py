@@ -21,7 +21,8 @@ from monitor.links import Purpose
 from monitor.notices import incidents, service, takeover
 from monitor.notices.incidents import headline_of, incident_item
 from monitor.notices.writer import House, Writer, present
-from monitor.store.tables import AlertRow
+from monitor.store.tables import AlertRow, IncidentRow
+from monitor.visibility import may_see
 
 __all__ = ["TEMPLATES", "House", "headline_of", "incident_item", "letter_for"]
 
@@ -67,10 +68,17 @@ def letter_for(session: Session, row: AlertRow, house: House) -> Letter:
         kind=MailKind(row.kind),
         message_id=house.message_id(row.id),
         sent_at=house.now,
-        incident=row.incident_id or str(row.facts.get("incident") or "") or notice.reference,
+        incident=_header(writer, notice),
         in_reply_to=_thread(session, row, house),
     )
     return _short(letter, notice) if row.template == "phone" else letter
+
+
+def _header(writer: Writer, notice: Notice) -> str:
+    """The incident that a mail's header names, unless its reader may not know of it."""
+    name = writer.row.incident_id or str(writer.facts.get("incident") or "") or notice.reference
+    about = writer.session.get(IncidentRow, name) if name else None
+    return name if may_see(writer.recipient, about) else ""
 
 
 def _in_few_words(writer: Writer) -> Notice:
@@ -136,6 +144,7 @@ TEMPLATES: Mapping[str, Callable[[Writer], Notice]] = {
     "alert_update": incidents.alert,
     "breach": takeover.breach,
     "deaf": service.deaf,
+    "erased": service.erased,
     "first_run": service.first_run,
     "fresh_link": service.fresh_link,
     "heard_again": service.heard_again,

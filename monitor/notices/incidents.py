@@ -31,7 +31,7 @@ from monitor.links import Purpose
 from monitor.model import IncidentState
 from monitor.notices.writer import House, Writer, present
 from monitor.store.tables import AlertRow, IncidentRow, MentionRow, PersonRow
-from monitor.visibility import Deed, hidden_from, is_unclear, may_act
+from monitor.visibility import Deed, hidden_from, is_unclear, may_act, may_see
 
 
 def alert(writer: Writer) -> Notice:
@@ -85,7 +85,8 @@ def tip(writer: Writer) -> Notice:
 
 
 def ring(writer: Writer) -> Notice:
-    """For whoever stands in: that somebody must be rung, and whom. Not a word of what was said, and no link to it."""
+    """For whoever stands in: that somebody must be rung, and whom. Not a word of what was said; the link leads to a
+    page without any, where the reminders are stopped."""
     row = writer.incident()
     hidden = hidden_from(row)
     chair = writer.house.people.get("chair")
@@ -113,6 +114,9 @@ def ring(writer: Writer) -> Notice:
             *((Fact("Say nothing of it to", avoid),) if avoid else ()),
             Fact("Say", f"that incident {row.id} waits in Earshot, how grave it is, and since when"),
         ),
+        links=present(writer.link(Purpose.SEE, row.id, "I have rung them: stop the reminders", main=True))
+        if may_act(writer.recipient, row, Deed.ACKNOWLEDGE)
+        else (),
         drill=row.drill,
         reference=row.id,
         without_links=writer.without_links(row.id, takeover=False),
@@ -222,6 +226,8 @@ def roundup(writer: Writer) -> Notice:
     rows.sort(key=lambda a: (-a.severity, a.made_at))
     items: dict[str, Item] = {}
     for row in rows:
+        if not _may_be_told(writer, row):
+            continue
         item = _item_of(writer, row)
         items.setdefault(row.incident_id or row.id, item)
     gravest = max((item.severity for item in items.values()), default=writer.severity)
@@ -235,6 +241,12 @@ def roundup(writer: Writer) -> Notice:
         without_links=writer.without_links(),
         reader="You are told because you decide about our social media (policy 4.16)." if items else "",
     )
+
+
+def _may_be_told(writer: Writer, row: AlertRow) -> bool:
+    """Whether the reader may still know of it: an incident can turn out to speak of them after this was owed."""
+    incident = writer.session.get(IncidentRow, row.incident_id) if row.incident_id else None
+    return may_see(writer.recipient, incident)
 
 
 def _item_of(writer: Writer, row: AlertRow) -> Item:

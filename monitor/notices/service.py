@@ -11,14 +11,14 @@ from alerts.model import (
     Severity,
 )
 from monitor.clock import say_ago, say_duration
-from monitor.excerpts import count
+from monitor.excerpts import count, join
 from monitor.hearing import say_platform
 from monitor.links import Purpose
 from monitor.notices.incidents import incident_item
 from monitor.notices.writer import Writer, present
 from monitor.outbox import ROLE_WORDS
 from monitor.store.tables import IncidentRow, MentionRow
-from monitor.visibility import may_see
+from monitor.visibility import may_see, posts_visible_to, visible_to
 
 _PARTS = {"own": "our own posts", "search": "posts found by our names"}
 _ALL_DEAF = (
@@ -104,19 +104,19 @@ def mail_ends(writer: Writer) -> Notice:
 def first_run(writer: Writer) -> Notice:
     only = writer.word("platform")
     wanted = [only] if only else [str(p) for p in writer.facts.get("platforms") or ()]
-    counts = select(MentionRow.platform, func.count()).where(MentionRow.history.is_(True))
-    incidents = select(IncidentRow).where(IncidentRow.history.is_(True), IncidentRow.severity >= int(Severity.ALERT))
+    counts = select(MentionRow.platform, func.count()).where(
+        MentionRow.history.is_(True), posts_visible_to(writer.recipient)
+    )
+    incidents = select(IncidentRow).where(
+        IncidentRow.history.is_(True), IncidentRow.severity >= int(Severity.ALERT), visible_to(writer.recipient)
+    )
     if wanted:
         counts = counts.where(MentionRow.platform.in_(wanted))
     rows = writer.session.execute(counts.group_by(MentionRow.platform).order_by(MentionRow.platform)).all()
     grave = writer.session.scalars(
         incidents.order_by(IncidentRow.severity.desc(), IncidentRow.opened_at.desc()).limit(50)
     )
-    items = [
-        incident_item(row, writer.house)
-        for row in grave
-        if (not wanted or set(row.platforms) & set(wanted)) and may_see(writer.recipient, row)
-    ]
+    items = [incident_item(row, writer.house) for row in grave if not wanted or set(row.platforms) & set(wanted)]
     lines = tuple(f"{say_platform(name)}: {count(number, 'post')}" for name, number in rows)
     return Notice(
         headline=f"Earshot has read the past{f' of {say_platform(only)}' if only else ''}",
@@ -138,6 +138,7 @@ def fresh_link(writer: Writer) -> Notice:
         purpose = Purpose.SEE
     subject = writer.word("subject") or (writer.row.incident_id or "")
     row = writer.session.get(IncidentRow, subject) if subject else None
+    row = row if may_see(writer.recipient, row) else None
     label = _FRESH.get(purpose, "Open in Earshot")
     return Notice(
         headline=label,
@@ -188,6 +189,38 @@ def test(writer: Writer) -> Notice:
         moment=writer.say(writer.house.now),
         tag="TEST",
         coverage=writer.coverage(),
+    )
+
+
+def erased(writer: Writer) -> Notice:
+    """For the Chair: that somebody's data were erased, in numbers; never whose, and not a word of it."""
+    pairs = [("posts", "post"), ("notes", "note of our own"), ("left_posts", "post"), ("left_notes", "note of our own")]
+    said = {
+        key: count(int(writer.facts.get(key) or 0), noun, noun.replace("post", "posts").replace("note", "notes"))
+        for key, noun in pairs
+    }
+    of = join([str(name) for name in writer.facts.get("left_of") or ()])
+    left = f"{said['left_posts']} and {said['left_notes']}, of {of}" if of else ""
+    return Notice(
+        headline="Data about a person were erased",
+        severity=writer.severity,
+        where="",
+        moment=writer.say(writer.row.made_at),
+        tag="ERASED",
+        summary="Left untouched is what belongs to a matter that is not over, or to one that speaks of one of us. Only "
+        "you erase that, on the page Privacy. Ask who did this for the name: it does not stand in a mail."
+        if of
+        else "Nothing was left that you would have to decide about.",
+        facts=tuple(
+            Fact(label, text)
+            for label, text in (
+                ("By", writer.word("by")),
+                ("Erased", f"{said['posts']} and {said['notes']}"),
+                ("Left untouched", left),
+            )
+            if text
+        ),
+        reader="You are told of every erasure, so that nobody wipes out alone what others must know.",
     )
 
 

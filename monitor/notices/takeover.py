@@ -29,24 +29,45 @@ from monitor.notices.incidents import incident_item
 from monitor.notices.writer import Writer, present
 from monitor.outbox import ROLE_WORDS
 from monitor.store.tables import DeafRow, IncidentRow, MentionRow, PreflightRow
-from monitor.takeovers import own_posts_during
-from monitor.visibility import may_see, visible_to
+from monitor.takeovers import may_change, own_posts_during
+from monitor.visibility import (
+    Deed,
+    may_act,
+    may_hold,
+    may_know_why,
+    may_see,
+    posts_visible_to,
+    visible_to,
+    waits_for_answer,
+)
 
 
 def _takeover_facts(writer: Writer) -> tuple[Fact, ...]:
     names = join([str(name) for name in writer.facts.get("allowed") or ()])
     places = join([say_platform(str(name)) for name in writer.facts.get("allowed_platforms") or ()])
     allowed = f"{names}, on {places}" if names and places else names or places
+    about = _about(writer)
     pairs = (
         ("Since", writer.when("since")),
         ("Begun by", writer.word("by")),
-        ("Reason", writer.word("reason")),
+        ("Reason", writer.word("reason") if may_know_why(writer.recipient, about) else ""),
         ("Holder", writer.name_of(writer.word("holder", "ceo"))),
         ("May still post", allowed or "only the holder"),
-        ("Incident", writer.word("incident")),
+        ("Incident", writer.word("incident") if may_see(writer.recipient, about) else ""),
         ("Stays on hold", writer.word("on_hold")),
     )
     return tuple(Fact(label, text) for label, text in pairs if text)
+
+
+def _about(writer: Writer) -> IncidentRow | None:
+    """The incident behind the takeover, as it stands now."""
+    name = writer.word("incident")
+    return writer.session.get(IncidentRow, name) if name else None
+
+
+def _changes(writer: Writer) -> bool:
+    """Whether the reader may end the takeover: not where they may not know why it is on."""
+    return may_hold(writer.recipient, _about(writer))
 
 
 def _takeover(writer: Writer, headline: str, **more: Any) -> Notice:
@@ -72,11 +93,13 @@ def takeover_begun(writer: Writer) -> Notice:
     handed = bool(writer.facts.get("handed"))
     holder = writer.name_of(writer.word("holder", "ceo"))
     headline = f"Takeover is now with {holder}" if handed else "CEO takeover has begun"
+    changes = _changes(writer)
+    whoever = "one of you" if changes else f"the {ROLE_WORDS.get(writer.word('holder', 'ceo'))}"
     summary = (
-        f"It began by itself, as the settings allow. It ends by itself at {ends_at} unless one of you confirms it."
+        f"It began by itself, as the settings allow. It ends by itself at {ends_at} unless {whoever} confirms it."
         if ends_at
         else f"{writer.word('by', 'Somebody')} {'handed it over' if handed else 'began it'}. "
-        "It lasts until one of you ends it."
+        f"It lasts until {whoever} ends it."
     )
     return _takeover(
         writer,
@@ -85,8 +108,10 @@ def takeover_begun(writer: Writer) -> Notice:
         links=present(
             writer.link(Purpose.CONFIRM, _key(writer), "Keep it: confirm takeover", main=True) if ends_at else None,
             writer.link(Purpose.UNDO, _key(writer), "Undo: end takeover now", main=not ends_at),
-        ),
-        without_links=_end_without_links(writer),
+        )
+        if changes
+        else (),
+        without_links=_end_without_links(writer) if changes else "",
         sections=(*_planned(writer), *_undecided(writer)),
         cards=(writer.house.cards.takeover, writer.house.cards.passwords),
         coverage=writer.coverage(),
@@ -113,8 +138,8 @@ def _planned(writer: Writer) -> tuple[Section, ...]:
 
 def _undecided(writer: Writer) -> tuple[Section, ...]:
     """Who may have to be told of the incident behind the takeover, as long as nobody has decided about it."""
-    row = writer.session.get(IncidentRow, writer.word("incident"))
-    if row is None or not registers.needed(row) or not may_see(writer.recipient, row):
+    row = _about(writer)
+    if row is None or not registers.needed(row) or not may_act(writer.recipient, row, Deed.REGISTER):
         return ()
     names = tuple(registers.BODIES[body] for body in registers.undecided(writer.session, row.id))
     lines = tuple(f"{name[:1].upper()}{name[1:]}" for name in names)
@@ -179,16 +204,19 @@ def _spoken_by(card: Card, holder: str) -> Card:
 
 def takeover_proposed(writer: Writer) -> Notice:
     incident = writer.word("incident") or (writer.row.incident_id or "")
+    about = writer.session.get(IncidentRow, incident) if incident else None
+    reason = writer.word("reason") if may_know_why(writer.recipient, about) else ""
+    decides = may_act(writer.recipient, about, Deed.TAKE_OVER)
     return _takeover(
         writer,
         "Takeover is proposed",
-        facts=tuple(Fact(label, text) for label, text in (("Reason", writer.word("reason")),) if text),
-        reference=incident,
+        facts=(Fact("Reason", reason),) if reason else (),
+        reference=incident if may_see(writer.recipient, about) else "",
         links=present(
-            writer.link(Purpose.TAKEOVER, incident, "Begin takeover", main=True),
-            writer.link(Purpose.SEE, incident, "Open in Earshot"),
+            writer.link(Purpose.TAKEOVER, incident, "Begin takeover", main=True) if decides else None,
+            writer.link(Purpose.SEE, incident, "Open in Earshot") if may_see(writer.recipient, about) else None,
         ),
-        without_links=writer.without_links(incident),
+        without_links=writer.without_links(incident) if decides else "",
         coverage=writer.coverage(),
     )
 
@@ -205,7 +233,7 @@ def takeover_ended(writer: Writer) -> Notice:
         ("Stays on hold", on_hold),
         ("Ended", writer.when("ended_at")),
         ("Ended by", writer.word("ended_by")),
-        ("Reason", writer.word("end_reason")),
+        ("Reason", writer.word("end_reason") if may_know_why(writer.recipient, _about(writer)) else ""),
         (
             "Standing down since" if writer.word("state") == State.STANDING_DOWN else "It had begun",
             writer.when("since"),
@@ -216,7 +244,7 @@ def takeover_ended(writer: Writer) -> Notice:
         headline,
         links=present(
             writer.link(Purpose.END, _key(writer), "Back to normal: nothing stays on hold", main=True)
-            if on_hold and writer.row.role in {"ceo", "chair"}
+            if on_hold and _changes(writer)
             else None
         ),
         tag="STANDING DOWN" if on_hold else "BACK TO NORMAL",
@@ -240,7 +268,7 @@ def takeover_report(writer: Writer) -> Notice:
     pairs = (
         ("Ended", writer.when("ended_at")),
         ("Ended by", writer.word("ended_by")),
-        ("Because", writer.word("end_reason")),
+        ("Because", writer.word("end_reason") if may_know_why(writer.recipient, _about(writer)) else ""),
     )
     return _takeover(
         writer,
@@ -293,8 +321,8 @@ def takeover_reminder(writer: Writer) -> Notice:
     return _takeover(
         writer,
         headline,
-        links=present(writer.link(Purpose.END, _key(writer), label, main=True)),
-        without_links=_end_without_links(writer),
+        links=present(writer.link(Purpose.END, _key(writer), label, main=True) if _changes(writer) else None),
+        without_links=_end_without_links(writer) if _changes(writer) else "",
         sections=(Section("Still open", _open_lines(writer), "No incident is open."), *_undecided(writer)),
         coverage=writer.coverage(),
     )
@@ -315,7 +343,7 @@ def situation(writer: Writer) -> Notice:
         else f"The situation, {span}",
         tag="REPORT",
         facts=_takeover_facts(writer),
-        links=present(writer.link(Purpose.END, _key(writer), "End takeover")),
+        links=present(writer.link(Purpose.END, _key(writer), "End takeover") if _changes(writer) else None),
         sections=(
             *_planned(writer),
             Section("What was heard", _heard_lines(writer, start, until), "Nothing new was heard."),
@@ -340,6 +368,7 @@ def _heard_lines(writer: Writer, since: datetime, until: datetime) -> tuple[str,
             MentionRow.first_seen_at <= until,
             MentionRow.kind != Kind.OWN_POST.value,
             MentionRow.history.is_(False),
+            posts_visible_to(writer.recipient),
         )
         .group_by(MentionRow.platform)
         .order_by(MentionRow.platform)
@@ -352,9 +381,9 @@ def _unanswered(writer: Writer, since: datetime) -> tuple[str, ...]:
         select(MentionRow.platform, func.count())
         .where(
             MentionRow.question.is_(True),
-            MentionRow.answered_at.is_(None),
             MentionRow.first_seen_at > since,
-            MentionRow.kind != Kind.OWN_POST.value,
+            waits_for_answer(),
+            posts_visible_to(writer.recipient),
         )
         .group_by(MentionRow.platform)
         .order_by(MentionRow.platform)
@@ -393,7 +422,9 @@ def breach(writer: Writer) -> Notice:
         quotes=quotes,
         links=present(
             Link("Look at the post", quotes[0].url, main=True) if quotes and quotes[0].url else None,
-            writer.link(Purpose.ALLOW, str(mention), "It was in order") if post is not None else None,
+            writer.link(Purpose.ALLOW, str(mention), "It was in order")
+            if post is not None and may_change(writer.session, writer.recipient)
+            else None,
         ),
         without_links="" if writer.house.links.public_url else "If it was in order, you need not do anything.",
         cards=(writer.house.cards.passwords,),

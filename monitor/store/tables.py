@@ -208,6 +208,8 @@ class LogRow(Base):
     at: Mapped[datetime]
     who: Mapped[str]
     what: Mapped[str]
+    for_keepers: Mapped[bool] = mapped_column(default=False)
+    """Reasons of a takeover and answers of the registers: for CEO, Chair and operator."""
 
 
 class AlertRow(Base):

@@ -21,10 +21,10 @@ from monitor.intake import count_accounts
 from monitor.model import IncidentState
 from monitor.notices import headline_of
 from monitor.store.tables import IncidentRow, LogRow, MentionRow, PlatformRow, ToolTokenRow
-from monitor.terms import MINIMISED
-from monitor.visibility import TOOL, Someone, may_see, posts_visible_to, visible_to
+from monitor.visibility import TOOL, Someone, may_read_entry, may_see, posts_visible_to, visible_to
 from monitor.web.guard import PUBLIC, open_to, proves_itself
 from monitor.web.house import House, house_of
+from monitor.web.incident_view import entry_of, readable_ids
 from monitor.web.openapi import DESCRIPTION
 from monitor.web.publishing import publishing_json
 
@@ -87,7 +87,7 @@ def publishing() -> Response:
     """May I post? Here always 200; ``/publishing.json`` answers 423 during a takeover."""
     house = house_of()
     with house.app.database.read() as session:
-        return jsonify(publishing_json(house, takeovers.current(session)))
+        return jsonify(publishing_json(house, takeovers.as_seen_by(session, TOOLS)))
 
 
 @pages.get("/takeover")
@@ -96,7 +96,7 @@ def takeover() -> Response:
     """The state with names and reasons."""
     house = house_of()
     with house.app.database.read() as session:
-        state = takeovers.current(session)
+        state = takeovers.as_seen_by(session, TOOLS)
     return jsonify(
         {
             **publishing_json(house, state),
@@ -157,7 +157,8 @@ def incident(incident_id: str) -> Response:
     with house.app.database.read() as session:
         row = _row(session, incident_id)
         log = session.scalars(select(LogRow).where(LogRow.incident_id == row.id).order_by(LogRow.id).limit(500)).all()
-        entries = [{"at": _stamp(e.at), "who": e.who, "what": e.what} for e in log]
+        known = [entry_of(e, readable=may_read_entry(TOOLS, "", row, e)) for e in log]
+        entries = [{"at": _stamp(e.at), "who": e.who, "what": e.what} for e in known]
         return jsonify({**_incident(session, house, row), "log": entries})
 
 
@@ -208,7 +209,8 @@ def mentions() -> Response:
         query = query.where(MentionRow.posted_at < before)
     with house.app.database.read() as session:
         rows = _page(session, query, MentionRow.posted_at, MentionRow.id, limit)
-        return jsonify({"mentions": [_mention(house, row) for row in rows]})
+        readable = readable_ids(session, rows, TOOLS)
+        return jsonify({"mentions": [_mention(house, row, readable=row.id in readable) for row in rows]})
 
 
 @pages.post("/tips")
@@ -269,9 +271,9 @@ def _incident(session: Session, house: House, row: IncidentRow) -> dict[str, Any
     }
 
 
-def _mention(house: House, row: MentionRow) -> dict[str, Any]:
+def _mention(house: House, row: MentionRow, *, readable: bool) -> dict[str, Any]:
     terms = house.app.terms.get(row.platform, house.app.terms["other"])
-    open_to_tools = terms.in_backups and not MINIMISED & set(row.categories) and row.status == "live"
+    open_to_tools = terms.in_backups and readable and row.status == "live"
     return {
         "id": row.id,
         "platform": row.platform,
@@ -281,10 +283,10 @@ def _mention(house: House, row: MentionRow) -> dict[str, Any]:
         "level": Severity(row.severity).level,
         "categories": [str(c) for c in row.categories],
         "language": row.language,
-        "sentiment": row.sentiment if terms.scores else None,
+        "sentiment": row.sentiment if terms.scores and readable else None,
         "text": row.text if open_to_tools else None,
         "text_until": _stamp(row.text_until) if open_to_tools else None,
-        "url": permalink(row.platform, row.external_id, row.url, handles_of(row)) or None,
+        "url": (permalink(row.platform, row.external_id, row.url, handles_of(row)) or None) if readable else None,
         "incident": row.incident_id,
         "question": row.question,
         "answered_at": _stamp(row.answered_at),

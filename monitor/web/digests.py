@@ -43,11 +43,6 @@ def read(week: str) -> BaseResponse:
                 abort(404, "There was no digest for that week.")
             since, until, name = row.since, row.until, row.week
         bulletin = digest.bulletin_for(
-            session, house.app, since=since, until=until, week=name, folded=(), reader=_reader(who.role)
+            session, house.app, since=since, until=until, week=name, folded=(), reader=who.role
         )
     return make_response(render_template("digest.html", bulletin=bulletin, preview=week == "next", until=until))
-
-
-def _reader(role: str) -> str:
-    """What names the CEO stands in the Chair's digest only."""
-    return "chair" if role in {"chair", "operator"} else "ceo"

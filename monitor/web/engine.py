@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,19 +18,29 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from monitor import audit, backup, digest, subjects
 from monitor.actions import NotAllowed, own_words
-from monitor.audit_check import check
+from monitor.audit_check import LEDGER, OF_INCIDENTS, check
 from monitor.clock import say_ago, say_duration
 from monitor.forgetting import say as say_forgotten
 from monitor.hearing import coverage_lines
-from monitor.store.tables import AlertRow, AuditRow, ErasureRow, MentionRow, PlatformRow, QuarantineRow, ReportRow
-from monitor.web.doing import change
+from monitor.store.tables import (
+    AlertRow,
+    AuditRow,
+    ErasureRow,
+    IncidentRow,
+    MentionRow,
+    PlatformRow,
+    QuarantineRow,
+    ReportRow,
+)
+from monitor.visibility import alerts_visible_to, audit_visible_to, may_read, may_see, posts_visible_to
 from monitor.web.guard import KEEPERS, open_to, say
 from monitor.web.house import House, house_of, number_of
-from monitor.web.mentions import hidden_incidents
 from monitor.web.publishing import health_json
 from monitor.web.visitor import Visitor, visitor
 
 pages = Blueprint("engine", __name__)
+
+LISTS_KEPT = 1000
 
 DOCUMENTS: Mapping[str, str] = {
     "notice": "Monitoring notice",
@@ -55,6 +66,7 @@ def engine() -> BaseResponse:
                 AlertRow.delivered_at.is_(None),
                 AlertRow.superseded_at.is_(None),
                 AlertRow.last_error != "",
+                alerts_visible_to(visitor()),
             )
             .order_by(AlertRow.retry_at)
             .limit(20)
@@ -116,7 +128,7 @@ def privacy() -> BaseResponse:
         kept = dict(
             session.execute(
                 select(MentionRow.platform, func.count())
-                .where(MentionRow.text_until.is_not(None))
+                .where(MentionRow.text_until.is_not(None), posts_visible_to(visitor()))
                 .group_by(MentionRow.platform)
             ).all()
         )
@@ -140,10 +152,24 @@ def privacy() -> BaseResponse:
 @open_to(KEEPERS)
 def find_person() -> BaseResponse:
     """What is kept about a person, in lines without anybody's words."""
-    house, who = house_of(), _who()
-    lines = subjects.find(house.app, who)
-    _note("person looked up", who)
-    return make_response(render_template("subject.html", about=who, lines=lines))
+    house, who, by = house_of(), _who(), visitor().actor
+    lines = subjects.find(house.app, who, by)
+    return _list(who, subjects.about_to_erase(house.app, who, by), lines)
+
+
+def _shown() -> dict[str, str]:
+    """The list that each session was shown last; a restart forgets them, and then it is shown once more."""
+    shown: dict[str, str] = house_of().kept.setdefault("erasures", {})
+    return shown
+
+
+def _list(who: str, erasure: subjects.Erasure, lines: Sequence[str], problem: str = "") -> BaseResponse:
+    shown = _shown()
+    if len(shown) > LISTS_KEPT:
+        shown.clear()
+    shown[visitor().session_id] = erasure.mark
+    page = render_template("subject.html", about=who, lines=lines, erasure=erasure, problem=problem)
+    return make_response(page, 409 if problem else 200)
 
 
 @pages.post("/privacy/export")
@@ -152,10 +178,9 @@ def export_person() -> Response:
     """What is kept about a person, for that person: a readable page with other people's names masked."""
     house, who = house_of(), _who()
     with tempfile.TemporaryDirectory() as folder:
-        subjects.export(house.app, who, Path(folder))
+        subjects.export(house.app, who, Path(folder), visitor().actor)
         name = "subject.json" if request.form.get("form") == "json" else "subject.html"
         response = make_response((Path(folder) / name).read_text("utf-8"))
-    _note("person exported", who)
     response.content_type = "application/json" if name.endswith("json") else "text/html; charset=utf-8"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
@@ -163,13 +188,16 @@ def export_person() -> Response:
 
 @pages.post("/privacy/erase")
 @open_to(KEEPERS)
-def erase_person() -> Response:
-    """Erase a person, for good."""
-    house, who = house_of(), _who()
+def erase_person() -> BaseResponse:
+    """Erase a person, for good, once the list of what goes was shown."""
+    house, who, by = house_of(), _who(), visitor().actor
     if request.form.get("sure", "").strip().casefold() != "erase":
         raise NotAllowed('To erase a person for good, write the word "erase" into the second box.')
-    done = subjects.erase(house.app, who)
-    _note("erasure asked for on the page", who)
+    erasure = subjects.about_to_erase(house.app, who, by)
+    if _shown().get(visitor().session_id) != erasure.mark:
+        why = "Nothing was erased yet. Read the list first, and then write the word once more."
+        return _list(who, erasure, erasure.lines, why)
+    done = subjects.erase(house.app, who, by)
     return say("Erased", done, links={"Back to privacy": "/privacy"})
 
 
@@ -178,15 +206,6 @@ def _who() -> str:
     if not who:
         raise NotAllowed("Write the person's handle, name, or the link of a post.")
     return who
-
-
-def _note(action: str, who: str) -> None:
-    keys = house_of().app.keys
-
-    def work(session: Session, now: datetime, visitor: Visitor) -> None:
-        subjects.note_look(session, keys, action, who, actor=str(visitor.actor), now=now)
-
-    change(work)
 
 
 @pages.get("/privacy/<document>")
@@ -214,30 +233,50 @@ def document(document: str) -> BaseResponse:
 # ── audit ───────────────────────────────────────────────────────────────────────────────────────────
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the audit as somebody may read it. Without its number: a gap would tell of what is not shown."""
+
+    at: datetime
+    actor: str
+    action: str
+    about: str
+    words: str
+
+
+def _entry(session: Session, row: AuditRow, who: Visitor) -> Entry:
+    of_incident = row.action in OF_INCIDENTS or row.action.startswith(LEDGER)
+    about = session.get(IncidentRow, row.about) if of_incident and row.about else None
+    if of_incident and row.about and not may_see(who, about):  # a takeover that is on for a reason not for them
+        return Entry(row.at, row.actor, row.action, "", "")
+    words = "erased" if row.words is None else row.words
+    if row.words and not may_read(who, about) and row.actor not in {"Earshot", str(who.actor)}:
+        words = "for the CEO and the Chair"
+    return Entry(row.at, row.actor, row.action, row.about, words)
+
+
 @pages.get("/audit")
 @open_to(KEEPERS)
 def look_at_audit() -> BaseResponse:
     """Who did what, newest first; and on request, whether the chain is whole."""
     house = house_of()
-    before, mailed = request.args.get("before", ""), request.args.get("head", "").strip()[:80]
+    mailed = request.args.get("head", "").strip()[:80]
+    who, skip = visitor(), max(0, number_of(request.args.get("skip", "")))
     with house.app.database.read() as session:
-        rows = audit.newest(session, 101, number_of(before) if before else None)
-        hidden = hidden_incidents(session, visitor())
+        rows = audit.newest(session, 101, skip=skip, where=audit_visible_to(who))
+        entries = [_entry(session, row, who) for row in rows[:100]]
         faulty = bool(mailed) and not audit.is_head(mailed)
         asked = "check" in request.args and not faulty
         problems = check(session, witnessed=mailed, keyed=house.app.audit_is_keyed) if asked else None
         head = audit.head(session)
-        total = session.scalar(select(func.count()).select_from(AuditRow)) or 0
     return make_response(
         render_template(
             "audit.html",
-            rows=rows[:100],
-            hidden=hidden,
-            more=rows[99].id if len(rows) > 100 else 0,
+            rows=entries,
+            more=skip + 100 if len(rows) > 100 else 0,
             problems=problems,
             faulty=audit.HEAD_FORM if faulty else "",
             head=head,
             mailed=mailed,
-            total=total,
         )
     )

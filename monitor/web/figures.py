@@ -11,9 +11,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.model import Severity
+from monitor.counting import heard
 from monitor.excerpts import counted_together, join
 from monitor.hearing import say_platform
-from monitor.store.tables import DeafRow, MentionRow, PlatformRow, TallyRow
+from monitor.store.tables import DeafRow, MentionRow, PlatformRow
+from monitor.visibility import Person
 from monitor.web.charts import Bar, bars, say, table
 from monitor.web.house import House
 
@@ -31,8 +33,8 @@ class Picture:
     remark: str = ""
 
 
-def week_of(session: Session, house: House) -> tuple[Picture, ...]:
-    """The last seven days, one picture for each platform in use."""
+def week_of(session: Session, house: House, who: Person) -> tuple[Picture, ...]:
+    """The last seven days as ``who`` may know them, one picture for each platform in use."""
     zone, now = house.app.settings.zone, house.now
     today = now.astimezone(zone).date()
     edges = [
@@ -42,15 +44,10 @@ def week_of(session: Session, house: House) -> tuple[Picture, ...]:
     rows = session.scalars(select(PlatformRow).where(PlatformRow.in_use.is_(True)).order_by(PlatformRow.name)).all()
     counts: Counter[tuple[str, int]] = Counter()
     grave: Counter[tuple[str, int]] = Counter()
-    for platform, hour, severity, count in session.execute(
-        select(TallyRow.platform, TallyRow.hour, TallyRow.severity, func.sum(TallyRow.count))
-        .where(TallyRow.hour >= edges[0], TallyRow.category == "*")
-        .group_by(TallyRow.platform, TallyRow.hour, TallyRow.severity)
-    ):
-        day = next((n for n in range(DAYS) if edges[n] <= hour < edges[n + 1]), None)
-        if day is not None:
-            counts[platform, day] += int(count)
-            grave[platform, day] += int(count) if severity >= int(Severity.ALERT) else 0
+    for found in heard(session, who, edges[0], edges[-1]):
+        day = next(n for n in range(DAYS) if edges[n] <= found.hour < edges[n + 1])
+        counts[found.platform, day] += found.count
+        grave[found.platform, day] += found.count if found.severity >= int(Severity.ALERT) else 0
     deaf = session.scalars(select(DeafRow).where((DeafRow.ended_at.is_(None)) | (DeafRow.ended_at > edges[0]))).all()
     pictures = []
     for row in rows:

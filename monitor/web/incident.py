@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection
 from typing import Any
 
 from flask import Blueprint, abort, make_response, render_template, request
@@ -15,7 +16,7 @@ from monitor import actions, audit, drill, registers, report, takeovers
 from monitor.actions import NotAllowed
 from monitor.outbox import note
 from monitor.store.tables import CardTickRow, IncidentRow, RegisterRow, StatementRow
-from monitor.visibility import may_see, visible_to
+from monitor.visibility import Deed, may_act, may_see, visible_to
 from monitor.web.doing import change, change_and_show
 from monitor.web.figures import growth_picture
 from monitor.web.guard import ALL, KEEPERS, LEADERS, form_token, open_to, say
@@ -42,13 +43,15 @@ def look(incident_id: str) -> BaseResponse:
     house, who = house_of(), visitor()
     with house.app.database.read() as session:
         row = row_of(session, incident_id, who)
-        view = view_of(session, house, row, role=who.role, signed_in=True)
+        view = view_of(session, house, row, who.actor, signed_in=True)
         picture = growth_picture(session, house, row.id)
         ticks = {t.line: t for t in session.scalars(select(CardTickRow).where(CardTickRow.incident_id == row.id))}
         known = registers.answers(session, row.id)
-        statements = session.scalars(
-            select(StatementRow).where(StatementRow.incident_id == row.id).order_by(StatementRow.id.desc())
-        ).all()
+        lines = house.app.cards.for_category(row.category, row.source).card.do
+        can = frozenset(deed for deed in Deed if may_act(who, row, deed))
+        can -= frozenset() if _may_tick(who, lines) else {Deed.TICK}
+        kept = select(StatementRow).where(StatementRow.incident_id == row.id).order_by(StatementRow.id.desc())
+        statements = session.scalars(kept).all() if Deed.DRAFT in can else []
     return make_response(
         render_template(
             "incident_console.html",
@@ -58,46 +61,56 @@ def look(incident_id: str) -> BaseResponse:
             action=f"/incidents/{view.id}",
             used=False,
             reason=f"{view.headline} (incident {view.id})",
-            offers=_offers(view, who),
-            begins=who.decides and not view.takeover.is_active,
+            offers=_offers(view, can),
+            can=can,
+            begins=Deed.TAKE_OVER in can and not view.takeover.is_active,
             proposes=not who.decides and view.takeover.state.value == "normal",
             picture=picture,
             ticks=ticks,
             registers=_register_lines(known),
-            registers_needed=registers.needed(row),
-            registers_due=registers.needed(row) and registers.is_due_again(row, known, house.now),
+            registers_needed=Deed.REGISTER in can and registers.needed(row),
+            registers_due=Deed.REGISTER in can
+            and registers.needed(row)
+            and registers.is_due_again(row, known, house.now),
             statements=statements,
             checks=CHECKS,
         )
     )
 
 
+def _may_tick(who: Visitor, lines: Collection[str]) -> bool:
+    """Where the card asks for the safeguarding lead to be rung, its ticks are the word of those who do so."""
+    return who.role in KEEPERS or not any("safeguarding lead" in line for line in lines)
+
+
 def _register_lines(known: dict[str, RegisterRow]) -> list[tuple[str, str, RegisterRow | None]]:
     return [(body, name, known.get(body)) for body, name in registers.BODIES.items()]
 
 
-def _offers(view: IncidentView, who: Visitor) -> dict[str, str]:
+def _offers(view: IncidentView, can: Collection[Deed]) -> dict[str, str]:
     offers: dict[str, str] = {}
-    if view.is_open and who.decides:
+    if view.is_open and Deed.ACKNOWLEDGE in can:
         offers["acknowledge"] = form_token()
-    if not view.is_closed and who.decides:
+    if not view.is_closed and Deed.CALM in can:
         offers["calm"] = form_token()
     if view.may_be_for_ceo and not view.is_closed:
         offers["for-ceo"] = form_token()
     return offers
 
 
-def row_of(session: Session, incident_id: str, who: Visitor) -> IncidentRow:
-    """The incident, when this visitor may see it."""
+def row_of(session: Session, incident_id: str, who: Visitor, deed: Deed | None = None) -> IncidentRow:
+    """The incident, when this visitor may see it; with ``deed``, when they may also do that to it."""
     row = session.get(IncidentRow, incident_id)
     if row is None or not may_see(who, row):
         abort(404, "There is no incident of this name, or it is no longer kept.")
+    if deed is not None and not may_act(who, row, deed):
+        abort(403, "This is for others to do. Ring the CEO or the Chair if it cannot wait.")
     return row
 
 
-def _change(incident_id: str, work: Any) -> BaseResponse:
+def _change(incident_id: str, deed: Deed, work: Any) -> BaseResponse:
     def checked(session: Session, now: Any, who: Visitor) -> None:
-        row_of(session, incident_id, who)
+        row_of(session, incident_id, who, deed)
         work(session, now, who)
 
     return change_and_show(f"/incidents/{incident_id}", checked)
@@ -107,10 +120,12 @@ def _change(incident_id: str, work: Any) -> BaseResponse:
 
 
 @pages.post("/incidents/<incident_id>/acknowledge")
-@open_to(LEADERS)
+@open_to(KEEPERS)
 def acknowledge(incident_id: str) -> BaseResponse:
     """Somebody takes care of it."""
-    return _change(incident_id, lambda s, now, who: actions.acknowledge(s, incident_id, who.actor, now))
+    return _change(
+        incident_id, Deed.ACKNOWLEDGE, lambda s, now, who: actions.acknowledge(s, incident_id, who.actor, now)
+    )
 
 
 @pages.post("/incidents/<incident_id>/calm")
@@ -118,7 +133,9 @@ def acknowledge(incident_id: str) -> BaseResponse:
 def calm(incident_id: str) -> BaseResponse:
     """ "Not a problem"."""
     desk, reason = house_of().app.desk, request.form.get("reason", "")
-    return _change(incident_id, lambda s, now, who: actions.calm(s, desk, incident_id, who.actor, reason, now))
+    return _change(
+        incident_id, Deed.CALM, lambda s, now, who: actions.calm(s, desk, incident_id, who.actor, reason, now)
+    )
 
 
 @pages.post("/incidents/<incident_id>/note")
@@ -126,7 +143,7 @@ def calm(incident_id: str) -> BaseResponse:
 def add_note(incident_id: str) -> BaseResponse:
     """Write into the decision log."""
     words = request.form.get("words", "")
-    return _change(incident_id, lambda s, now, who: actions.add_note(s, incident_id, who.actor, words, now))
+    return _change(incident_id, Deed.NOTE, lambda s, now, who: actions.add_note(s, incident_id, who.actor, words, now))
 
 
 @pages.post("/incidents/<incident_id>/hand")
@@ -134,7 +151,9 @@ def add_note(incident_id: str) -> BaseResponse:
 def hand(incident_id: str) -> BaseResponse:
     """The Chair decides from here (policy 6.4)."""
     desk = house_of().app.desk
-    return _change(incident_id, lambda s, now, who: actions.hand_to_chair(s, desk, incident_id, who.actor, now))
+    return _change(
+        incident_id, Deed.HAND, lambda s, now, who: actions.hand_to_chair(s, desk, incident_id, who.actor, now)
+    )
 
 
 @pages.post("/incidents/<incident_id>/for-ceo")
@@ -142,7 +161,9 @@ def hand(incident_id: str) -> BaseResponse:
 def give_to_ceo(incident_id: str) -> BaseResponse:
     """It is not about the CEO after all: she is told, and sees it from now on."""
     desk = house_of().app.desk
-    return _change(incident_id, lambda s, now, who: actions.give_to_ceo(s, desk, incident_id, who.actor, now))
+    return _change(
+        incident_id, Deed.FOR_CEO, lambda s, now, who: actions.give_to_ceo(s, desk, incident_id, who.actor, now)
+    )
 
 
 @pages.post("/incidents/<incident_id>/close")
@@ -157,7 +178,7 @@ def close(incident_id: str) -> BaseResponse:
         registers.must_be_answered(session, row_of(session, incident_id, who))
         actions.close(session, desk, incident_id, who.actor, reason, now)
 
-    return _change(incident_id, work)
+    return _change(incident_id, Deed.CLOSE, work)
 
 
 @pages.post("/incidents/<incident_id>/tick")
@@ -171,6 +192,8 @@ def tick(incident_id: str) -> BaseResponse:
         lines = house.app.cards.for_category(row.category, row.source).card.do
         if not 0 <= line < len(lines):
             raise NotAllowed("The card has no such line.")
+        if not _may_tick(who, lines):
+            raise NotAllowed("Who was rung is ticked by the CEO, the Chair or the operator.")
         done = session.get(CardTickRow, (incident_id, line))
         if done is None:
             session.add(CardTickRow(incident_id=incident_id, line=line, at=now, who=str(who.actor)))
@@ -179,7 +202,7 @@ def tick(incident_id: str) -> BaseResponse:
             session.delete(done)
             note(session, incident_id, now, str(who.actor), f"Not done after all: {lines[line]}")
 
-    return _change(incident_id, work)
+    return _change(incident_id, Deed.TICK, work)
 
 
 @pages.post("/incidents/<incident_id>/register")
@@ -199,7 +222,7 @@ def register(incident_id: str) -> BaseResponse:
             if answer and (not same or again):
                 registers.answer(session, incident_id, body, answer, reasons[body], who.actor, now)
 
-    return _change(incident_id, work)
+    return _change(incident_id, Deed.REGISTER, work)
 
 
 @pages.post("/incidents/<incident_id>/statement")
@@ -218,7 +241,7 @@ def statement(incident_id: str) -> BaseResponse:
         )
         note(session, incident_id, now, str(who.actor), "A holding statement was drafted.")
 
-    return _change(incident_id, work)
+    return _change(incident_id, Deed.DRAFT, work)
 
 
 @pages.post("/incidents/<incident_id>/approve")
@@ -239,7 +262,7 @@ def approve(incident_id: str) -> BaseResponse:
         note(session, incident_id, now, str(who.actor), f"Statement {row.id} approved.")
         audit.record(session, actor=str(who.actor), action="statement approved", now=now, about=incident_id)
 
-    return _change(incident_id, work)
+    return _change(incident_id, Deed.APPROVE, work)
 
 
 @pages.post("/incidents/<incident_id>/missed")
@@ -251,7 +274,7 @@ def missed(incident_id: str) -> BaseResponse:
     def work(session: Session, now: Any, who: Visitor) -> None:
         actions.missed(session, number_of(number), who.actor, reason, now)
 
-    return _change(incident_id, work)
+    return _change(incident_id, Deed.MISSED, work)
 
 
 @pages.post("/incidents/<incident_id>/propose")
@@ -265,7 +288,7 @@ def propose(incident_id: str) -> BaseResponse:
         if not reason:
             raise NotAllowed("Say in a few words why.")
         if row.drill:
-            note(session, row.id, now, str(who.actor), f"DRILL: takeover proposed: {reason}")
+            note(session, row.id, now, str(who.actor), f"DRILL: takeover proposed: {reason}", for_keepers=True)
             return
         desk, over_since = house.app.desk, takeovers.over_since(session)
         facts = {"incident": row.id, "reason": f"{who.actor}: {reason}"}
@@ -275,9 +298,9 @@ def propose(incident_id: str) -> BaseResponse:
                 key=f"{row.id}:{who.mark}:{over_since}:{now.isoformat()}", severity=Severity.CRISIS, facts=facts,
             )  # fmt: skip
         takeovers.propose(session, row.id, now, by=str(who.actor), reason=reason)
-        note(session, row.id, now, str(who.actor), f"Proposed takeover: {reason}")
+        note(session, row.id, now, str(who.actor), f"Proposed takeover: {reason}", for_keepers=True)
 
-    return _change(incident_id, work)
+    return _change(incident_id, Deed.PROPOSE, work)
 
 
 @pages.post("/incidents/<incident_id>/takeover")
@@ -289,7 +312,7 @@ def ask_takeover(incident_id: str) -> BaseResponse:
     if not reason:
         abort(400, "Please say in a few words why. Go back, and write it into the box.")
     with house.app.database.read() as session:
-        row = row_of(session, incident_id, who)
+        row = row_of(session, incident_id, who, Deed.TAKE_OVER)
     return make_response(
         render_template(
             "confirm.html",
@@ -317,9 +340,9 @@ def begin(incident_id: str) -> BaseResponse:
         abort(403, "The reason was changed after the question. Go back, and press Begin once more.")
 
     def work(session: Session, now: Any, who: Visitor) -> str:
-        row = row_of(session, incident_id, who)
+        row = row_of(session, incident_id, who, Deed.TAKE_OVER)
         if row.drill:
-            note(session, row.id, now, str(who.actor), f"{drill.WOULD_BEGIN}: {reason}")
+            note(session, row.id, now, str(who.actor), f"{drill.WOULD_BEGIN}: {reason}", for_keepers=True)
             return "DRILL: takeover would have begun now"
         begun = takeovers.begin(
             session, house.app.desk, by=str(who.actor), reason=reason, now=now, role=who.role, incident=row.id
@@ -344,7 +367,7 @@ def after_action(incident_id: str) -> BaseResponse:
     """The after-action report, to be printed."""
     house, who = house_of(), visitor()
     with house.app.database.read() as session:
-        row = row_of(session, incident_id, who)
+        row = row_of(session, incident_id, who, Deed.REPORT)
         found = report.after_action(session, house.app.cards, row, house.now, house.app.settings.zone)
     return make_response(render_template("report.html", report=found))
 
@@ -359,7 +382,7 @@ def all_of_them() -> BaseResponse:
     query = query.order_by(IncidentRow.opened_at.desc(), IncidentRow.id.desc()).limit(51)
     with house.app.database.read() as session:
         edge = session.get(IncidentRow, before) if before else None
-        if edge is not None:
+        if edge is not None and may_see(who, edge):
             same = and_(IncidentRow.opened_at == edge.opened_at, IncidentRow.id < edge.id)
             query = query.where(or_(IncidentRow.opened_at < edge.opened_at, same))
         rows = session.scalars(query).all()

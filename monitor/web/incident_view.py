@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from alerts.model import Card, CoverageLine, Severity
 from monitor import excerpts, hearing, takeovers
+from monitor.actions import TOLD, Actor
 from monitor.cards import Advice
 from monitor.escalation import SERIOUS, may_be_closed_by_link
 from monitor.excerpts import KINDS, Ground
@@ -19,8 +21,17 @@ from monitor.model import Category, IncidentState
 from monitor.notices import headline_of
 from monitor.outbox import ROLE_WORDS
 from monitor.store.tables import IncidentRow, LogRow, MentionRow
-from monitor.terms import MINIMISED
-from monitor.visibility import Deed, Someone, hidden_from, may_act
+from monitor.visibility import (
+    STAND_IN,
+    Deed,
+    Person,
+    hidden_from,
+    may_act,
+    may_read,
+    may_read_entry,
+    may_read_post,
+    posts_readable_by,
+)
 from monitor.web.house import House
 
 SHOWN = 40
@@ -100,6 +111,8 @@ class IncidentView:
     closed_by: str
     about: tuple[str, ...]
     may_be_for_ceo: bool
+    stands_in: bool
+    """Whether the reader is left to acknowledge it, because it speaks of CEO and Chair."""
     drill: bool
     history: bool
     closes_by_link: bool
@@ -119,13 +132,8 @@ class IncidentView:
         return self.state == IncidentState.CLOSED.value
 
 
-def is_serious(row: IncidentRow) -> bool:
-    """Whether its words are for the CEO and the Chair alone, after sign-in (R-D9)."""
-    return row.category in MINIMISED
-
-
-def view_of(session: Session, house: House, row: IncidentRow, *, role: str, signed_in: bool) -> IncidentView:
-    """The incident for somebody of ``role``. Words of a safeguarding matter only for CEO and Chair, signed in."""
+def view_of(session: Session, house: House, row: IncidentRow, who: Actor, *, signed_in: bool) -> IncidentView:
+    """The incident for somebody who may see it. The words of a closed matter only for CEO and Chair, signed in."""
     app, now = house.app, house.now
     ground = Ground(app.terms, app.settings.organisation, app.settings.zone, now)
     order = (MentionRow.severity.desc(), MentionRow.posted_at.desc())
@@ -134,10 +142,11 @@ def view_of(session: Session, house: House, row: IncidentRow, *, role: str, sign
     ).all()
     rows = session.scalars(select(MentionRow).where(MentionRow.id.in_(first)).order_by(*order)).all()
     advice = app.cards.for_category(row.category, row.source)
-    confidential = signed_in and role in {"ceo", "chair"}
-    posts = tuple(post_of(m, confidential=confidential, signed_in=signed_in) for m in rows)
+    posts = tuple(
+        post_of(m, readable=may_read_post(who, m, row, signed_in=signed_in), signed_in=signed_in) for m in rows
+    )
     incident = incident_of(row)
-    hide_tip = row.source == "tip" and not (signed_in and role in {"ceo", "chair", "operator"})
+    hide_tip = not may_read(who, row, signed_in=signed_in)
     return IncidentView(
         id=row.id,
         headline=headline_of(row, advice),
@@ -157,7 +166,7 @@ def view_of(session: Session, house: House, row: IncidentRow, *, role: str, sign
         adds_up=excerpts.adds_up(row.platforms, app.terms),
         hidden=hide_tip or any(post.why_no_text == HIDDEN for post in posts),
         log=tuple(
-            Entry(entry.at, entry.who, entry.what)
+            entry_of(entry, readable=may_read_entry(who, str(who), row, entry, signed_in=signed_in))
             for entry in session.scalars(
                 select(LogRow).where(LogRow.incident_id == row.id).order_by(LogRow.id.desc()).limit(200)
             )
@@ -169,12 +178,13 @@ def view_of(session: Session, house: House, row: IncidentRow, *, role: str, sign
         closed_at=row.closed_at,
         closed_by=row.closed_by,
         about=tuple(sorted(ROLE_WORDS.get(role, role) for role in hidden_from(row))),
-        may_be_for_ceo=may_act(Someone(role), row, Deed.FOR_CEO),
+        may_be_for_ceo=may_act(who, row, Deed.FOR_CEO),
+        stands_in=who.role == STAND_IN and may_act(who, row, Deed.ACKNOWLEDGE),
         drill=row.drill,
         history=row.history,
         closes_by_link=may_be_closed_by_link(incident),
         serious=(row.category is not None and Category(row.category) in SERIOUS) or row.severity >= Severity.CRISIS,
-        takeover=takeovers.current(session),
+        takeover=takeovers.as_seen_by(session, who, signed_in=signed_in),
         category=row.category,
         source=row.source,
     )
@@ -187,14 +197,29 @@ FORGOTTEN = (
 HIDDEN = "These words are for the CEO and the Chair only, after signing in."
 
 
-def post_of(row: MentionRow, *, confidential: bool, signed_in: bool, chairs: bool = False) -> Post:
-    """A mention as a page shows it, its words as far as the terms and the reader's role allow."""
-    minimised = bool(MINIMISED & set(row.categories))
-    hidden = (minimised and not confidential) or chairs
+def entry_of(entry: LogRow, *, readable: bool) -> Entry:
+    """A line of the decision log. Who told of a matter is as little for everybody as what they said."""
+    if readable:
+        return Entry(entry.at, entry.who, entry.what)
+    return Entry(entry.at, "Somebody" if entry.what.startswith(TOLD) else entry.who, "Words for others to read.")
+
+
+def readable_ids(session: Session, rows: Sequence[MentionRow], who: Person) -> frozenset[int]:
+    """The ids of those of ``rows`` whose words ``who`` may read."""
+    ids = [row.id for row in rows]
+    found: set[int] = set()
+    for start in range(0, len(ids), 500):
+        wanted = MentionRow.id.in_(ids[start : start + 500])
+        found |= set(session.scalars(select(MentionRow.id).where(wanted, posts_readable_by(who))))
+    return frozenset(found)
+
+
+def post_of(row: MentionRow, *, readable: bool, signed_in: bool) -> Post:
+    """A mention as a page shows it, its words as far as the terms and the reader allow. Of one that they may not read
+    they see that it is there, and nothing by which to find it.
+    """
     text, why = row.text, ""
-    if chairs:
-        text, why = None, "This post belongs to an incident that the Chair looks after."
-    elif hidden:
+    if not readable:
         text, why = None, HIDDEN
     elif row.status == "gone":
         text, why = None, "It was taken down by its writer or by the platform, so we do not keep its words."
@@ -206,22 +231,18 @@ def post_of(row: MentionRow, *, confidential: bool, signed_in: bool, chairs: boo
             str(signal.get("sentence") or ""),
             str(signal.get("clause") or ""),
             str(signal.get("rule") or ""),
-            "" if hidden or text is None else str(signal.get("words") or "")[:120],
+            "" if text is None else str(signal.get("words") or "")[:120],
         )
         for signal in row.signals
-        if signal.get("sentence") and not chairs
+        if signal.get("sentence") and readable
     )
-    author = (row.author_name or row.author_handle or "") if signed_in and not hidden else ""
-    url = (
-        row.url
-        if signed_in and not hidden
-        else excerpts.permalink(row.platform, row.external_id, row.url, excerpts.handles_of(row))
-    )
-    url = "" if chairs else url
+    author = (row.author_name or row.author_handle or "") if signed_in and readable else ""
+    bare = "" if not readable else excerpts.permalink(row.platform, row.external_id, row.url, excerpts.handles_of(row))
+    url = row.url if signed_in and readable else bare
     figures = ", ".join(
         excerpts.count(number, noun)
         for number, noun in ((row.shares, "share"), (row.likes, "like"), (row.replies, "answer"))
-        if number
+        if number and readable
     )
     return Post(
         id=row.id,
@@ -236,10 +257,10 @@ def post_of(row: MentionRow, *, confidential: bool, signed_in: bool, chairs: boo
         figures=figures,
         language=row.language,
         reasons=readings,
-        until=row.text_until,
-        edited_at=row.edited_at,
+        until=row.text_until if readable else None,
+        edited_at=row.edited_at if readable else None,
         categories=tuple(str(c) for c in row.categories),
-        sentiment=row.sentiment,
+        sentiment=row.sentiment if readable else None,
         incident=row.incident_id or "",
         answered_at=row.answered_at,
     )

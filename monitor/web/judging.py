@@ -16,8 +16,10 @@ from monitor import learning
 from monitor.app import rules_folder
 from monitor.scoring.rules import Rule, load_rules
 from monitor.store.tables import FeedbackRow
+from monitor.visibility import Person, feedback_visible_to
 from monitor.web.guard import ALL, open_to
 from monitor.web.house import House, house_of
+from monitor.web.visitor import visitor
 
 pages = Blueprint("judging", __name__)
 
@@ -52,11 +54,11 @@ def judge() -> BaseResponse:
 
 
 def _page(text: str, kind: str, assessment: Any) -> BaseResponse:
-    house = house_of()
+    house, who = house_of(), visitor()
     rules = _rules(house)
     with house.app.database.read() as session:
-        missed = _missed(session, house)
-        told, wrong = learning.rules_measured(session)
+        missed = _missed(session, house, who)
+        told, wrong = learning.rules_measured(session, who)
     return make_response(
         render_template(
             "rules.html",
@@ -83,10 +85,14 @@ def _rules(house: House) -> dict[str, list[Rule]]:
     return known
 
 
-def _missed(session: Session, house: House) -> Counter[str]:
+def _missed(session: Session, house: House, who: Person) -> Counter[str]:
     """For each rule, how often people here said "should have told me" of a post on which it spoke."""
     found: Counter[str] = Counter()
-    lately = (FeedbackRow.at > house.now - LATELY, FeedbackRow.verdict == learning.MISSED)
+    lately = (
+        FeedbackRow.at > house.now - LATELY,
+        FeedbackRow.verdict == learning.MISSED,
+        feedback_visible_to(who),
+    )
     for row in session.scalars(select(FeedbackRow).where(*lately).limit(5000)):
         found.update(str(rule) for rule in set(row.rules) if rule)
     return found

@@ -15,12 +15,13 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from alerts.model import MailKind, Recipient, Severity
 from alerts.takeover import State, Takeover
+from connectors.model import Kind
 from monitor import actions, doors, drill, people, takeovers
 from monitor.actions import DECIDERS, Actor, NotAllowed
 from monitor.links import LinkExpired, LinkInvalid, Purpose, Ticket, use_up, was_used
 from monitor.outbox import ROLE_WORDS, note
 from monitor.store.tables import IncidentRow, LinkUseRow, MentionRow
-from monitor.visibility import may_see
+from monitor.visibility import Deed, may_act, may_see
 from monitor.web import door, tell
 from monitor.web.guard import PUBLIC, open_to, page_nonce, proves_itself, say
 from monitor.web.house import House, house_of, number_of
@@ -292,7 +293,7 @@ def _incident_page(opened: Opened) -> BaseResponse:
                 status=410,
             )
         used = tuple(action for action in DOES[ticket.purpose] if was_used(session, ticket, action))
-        view = view_of(session, house, row, role=ticket.role, signed_in=False)
+        view = view_of(session, house, row, opened.actor, signed_in=False)
     main = DOES[ticket.purpose][0]
     if main in used and main == "takeover":
         return _offer_fresh(opened, "This link was used before", _used_words(view.takeover))
@@ -312,7 +313,7 @@ def _offers(opened: Opened, view: object, used: tuple[str, ...]) -> dict[str, st
     assert isinstance(view, IncidentView)
     decides = opened.ticket.role in DECIDERS
     fits = {
-        "acknowledge": view.is_open and decides,
+        "acknowledge": view.is_open and (decides or view.stands_in),
         "calm": not view.is_closed and decides,
         "for-ceo": view.may_be_for_ceo and not view.is_closed,
         "takeover": not view.takeover.is_active and decides,
@@ -336,8 +337,12 @@ def _takeover_page(opened: Opened) -> BaseResponse:
     house, ticket = opened.house, opened.ticket
     main = DOES[ticket.purpose][0]
     with house.app.database.read() as session:
-        takeover = takeovers.current(session)
+        takeover = takeovers.as_seen_by(session, ticket, signed_in=False)
+        changes = takeovers.may_change(session, ticket)
         used = was_used(session, ticket, main)
+    if _is_about(ticket, takeover) and not changes:
+        holder = ROLE_WORDS.get(takeover.holder, takeover.holder)
+        return say(f"This takeover is in the hands of the {holder}", f"Only the {holder} ends it.", status=403)
     if used:
         return _offer_fresh(opened, "This link was used before", "It works only once.")
     if not _is_about(ticket, takeover):
@@ -362,10 +367,17 @@ def _is_about(ticket: Ticket, takeover: Takeover) -> bool:
     return running and (ticket.subject in {"", begun} or takeover.state is State.STANDING_DOWN)
 
 
+def _own_post(session: Session, opened: Opened) -> MentionRow | None:
+    """The post of ours that a link is about, for whoever may change the takeover that it broke."""
+    row = session.get(MentionRow, number_of(opened.ticket.subject))
+    ours = row is not None and row.kind == Kind.OWN_POST.value and takeovers.may_change(session, opened.ticket)
+    return row if ours else None
+
+
 def _breach_page(opened: Opened) -> BaseResponse:
     house, ticket = opened.house, opened.ticket
     with house.app.database.read() as session:
-        row = session.get(MentionRow, number_of(ticket.subject))
+        row = _own_post(session, opened)
         used = was_used(session, ticket, "allow")
     if row is None:
         return say("This post is no longer kept", "There is nothing left to do.", status=410)
@@ -454,7 +466,8 @@ _CHANGES_TAKEOVER = {"begin", "undo", "end", "confirm"}
 
 
 def _acknowledge(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
-    _deciders_only(opened)
+    if not may_act(opened.ticket, session.get(IncidentRow, opened.ticket.subject), Deed.ACKNOWLEDGE):
+        raise NotAllowed("Only the CEO or the Chair does this.")
     if actions.acknowledge(session, opened.ticket.subject, opened.actor, now):
         return "Thank you, you have it", "Everybody can see that you take care of it. The reminders stop."
     return "It was acknowledged already", "The reminders have stopped. Nothing more is needed here."
@@ -485,7 +498,7 @@ def _begin(session: Session, opened: Opened, reason: str, now: datetime) -> Done
     row = session.get(IncidentRow, opened.ticket.subject)
     _may_begin(opened, row)
     if row is not None and row.drill:
-        note(session, row.id, now, str(opened.actor), f"{drill.WOULD_BEGIN}: {reason}")
+        note(session, row.id, now, str(opened.actor), f"{drill.WOULD_BEGIN}: {reason}", for_keepers=True)
         return "DRILL: takeover would have begun now", "This was a rehearsal. Nothing was locked, and nobody was told."
     begun = takeovers.begin(
         session, opened.house.app.desk, by=str(opened.actor), reason=reason, now=now, role=opened.ticket.role,
@@ -515,7 +528,7 @@ def _end_it(session: Session, opened: Opened, reason: str, now: datetime) -> Don
     _deciders_only(opened)
     if not _is_about(opened.ticket, takeovers.current(session)):
         return "That takeover is over already", "People may publish again."
-    takeovers.end(session, opened.house.app.desk, by=str(opened.actor), reason=reason, now=now)
+    takeovers.end(session, opened.house.app.desk, by=str(opened.actor), reason=reason, now=now, role=opened.ticket.role)
     return (
         "Takeover has ended",
         "Everybody is being told that they may post again. A report of what our channels did follows.",
@@ -526,13 +539,13 @@ def _confirm(session: Session, opened: Opened, reason: str, now: datetime) -> Do
     _deciders_only(opened)
     if not _is_about(opened.ticket, takeovers.current(session)):
         return "That takeover is over", "There is nothing left to confirm."
-    takeovers.confirm(session, by=str(opened.actor), now=now)
+    takeovers.confirm(session, by=str(opened.actor), now=now, role=opened.ticket.role)
     return "Confirmed", "The takeover now stands on your word. It lasts until one of you ends it."
 
 
 def _allow(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
     _deciders_only(opened)
-    row = session.get(MentionRow, number_of(opened.ticket.subject))
+    row = _own_post(session, opened)
     if row is None:
         return "This post is no longer kept", "There is nothing left to do."
     actions.allow_post(session, row, opened.actor, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -22,13 +22,12 @@ from monitor.actions import NotAllowed
 from monitor.hearing import coverage_lines
 from monitor.model import Category
 from monitor.store import search
-from monitor.store.tables import IncidentRow, MentionRow
-from monitor.terms import MINIMISED
-from monitor.visibility import visible_to
+from monitor.store.tables import MentionRow
+from monitor.visibility import posts_readable_by, posts_visible_to, waits_for_answer
 from monitor.web.doing import change, change_and_show
 from monitor.web.guard import ALL, KEEPERS, open_to
 from monitor.web.house import House, house_of, number_of
-from monitor.web.incident_view import Post, post_of
+from monitor.web.incident_view import Post, post_of, readable_ids
 from monitor.web.visitor import Visitor, visitor
 
 pages = Blueprint("mentions", __name__)
@@ -120,9 +119,10 @@ def look() -> BaseResponse:
 
 
 def find(session: Session, wanted: Wanted, who: Visitor, at_most: int) -> list[MentionRow]:
-    """The rows that fit, newest first. Words of a safeguarding matter are not searched for those who may not read
-    them: that something matched would tell them what it says."""
-    query = select(MentionRow).order_by(MentionRow.posted_at.desc(), MentionRow.id.desc())
+    """The rows that fit, newest first. Words of a closed matter are not searched for those who may not read them: that
+    something matched would tell them what it says."""
+    may = posts_readable_by(who) if wanted.words else posts_visible_to(who)
+    query = select(MentionRow).where(may).order_by(MentionRow.posted_at.desc(), MentionRow.id.desc())
     for condition in _conditions(wanted):
         query = query.where(condition)
     if not wanted.words:
@@ -131,12 +131,8 @@ def find(session: Session, wanted: Wanted, who: Visitor, at_most: int) -> list[M
     rows: list[MentionRow] = []
     for start in range(0, len(ids), 200):
         rows += session.scalars(query.where(MentionRow.id.in_(ids[start : start + 200]))).all()
-    hidden = hidden_incidents(session, who)
-    fit = [
-        row for row in rows if (who.decides or not MINIMISED & set(row.categories)) and row.incident_id not in hidden
-    ]
-    fit.sort(key=lambda row: (row.posted_at, row.id), reverse=True)
-    return fit[:at_most]
+    rows.sort(key=lambda row: (row.posted_at, row.id), reverse=True)
+    return rows[:at_most]
 
 
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
@@ -152,7 +148,7 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     if wanted.kind:
         found.append(MentionRow.kind == wanted.kind)
     if wanted.unanswered:
-        found.append(and_(MentionRow.question.is_(True), MentionRow.answered_at.is_(None)))
+        found.append(and_(MentionRow.question.is_(True), waits_for_answer()))
     moment, _, number = wanted.before.partition("_")
     try:
         edge = datetime.fromisoformat(moment).astimezone(UTC) if number_of(number) > 0 else None
@@ -165,15 +161,10 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     return found
 
 
-def hidden_incidents(session: Session, who: Visitor) -> set[str]:
-    """The incidents that do not exist for this visitor."""
-    return set(session.scalars(select(IncidentRow.id).where(~visible_to(who))))
-
-
 def shown(session: Session, rows: Sequence[MentionRow], who: Visitor) -> list[Post]:
-    """The rows as this visitor may see them."""
-    hidden = hidden_incidents(session, who)
-    return [post_of(row, confidential=who.decides, signed_in=True, chairs=row.incident_id in hidden) for row in rows]
+    """The rows, which this visitor may see, with their words as far as they may read them."""
+    readable = readable_ids(session, rows, who)
+    return [post_of(row, readable=row.id in readable, signed_in=True) for row in rows]
 
 
 @pages.post("/mentions/missed")
@@ -197,7 +188,7 @@ def unanswered() -> BaseResponse:
     """Questions and thanks without an answer by us, the oldest first (policy 4.7)."""
     house, who = house_of(), visitor()
     with house.app.database.read() as session:
-        questions, thanks = (_waiting(session, column) for column in (MentionRow.question, MentionRow.thanks))
+        questions, thanks = (_waiting(session, column, who) for column in (MentionRow.question, MentionRow.thanks))
         return make_response(
             render_template(
                 "unanswered.html",
@@ -209,17 +200,11 @@ def unanswered() -> BaseResponse:
         )
 
 
-def _waiting(session: Session, column: Any) -> list[MentionRow]:
+def _waiting(session: Session, column: Any, who: Visitor) -> list[MentionRow]:
     return list(
         session.scalars(
             select(MentionRow)
-            .where(
-                column.is_(True),
-                MentionRow.answered_at.is_(None),
-                MentionRow.status == "live",
-                MentionRow.history.is_(False),
-                MentionRow.kind != Kind.OWN_POST.value,
-            )
+            .where(column.is_(True), waits_for_answer(), posts_readable_by(who))
             .order_by(MentionRow.posted_at)
             .limit(AT_ONCE + 1)
         )
@@ -233,9 +218,10 @@ def answered() -> BaseResponse:
     number = request.form.get("mention", "")
 
     def work(session: Session, now: datetime, who: Visitor) -> None:
-        row = session.get(MentionRow, number_of(number))
-        if row is None:
-            raise NotAllowed("That post is no longer kept.")
+        row = actions.post_row(session, number_of(number), who)
+        offered = select(MentionRow.id).where(MentionRow.id == row.id, waits_for_answer(), posts_readable_by(who))
+        if row.answered_at is None and session.scalar(offered) is None:
+            raise NotAllowed("Nobody is asked to answer that post: look at its incident first.")
         row.answered_at = row.answered_at or now
 
     return change_and_show("/unanswered", work)
@@ -252,7 +238,8 @@ def export() -> Response:
 
     def work(session: Session, now: datetime, who: Visitor) -> str:
         rows = find(session, wanted, who, EXPORTED)
-        audit.record(session, actor=str(who.actor), action="mentions exported", now=now, words=wanted.query())
+        filters = replace(wanted, words="").query() + (" (words)" if wanted.words else "")
+        audit.record(session, actor=str(who.actor), action="mentions exported", now=now, words=filters)
         return as_csv(house_of(), rows, shown(session, rows, who))
 
     response = make_response(change(work))

@@ -12,7 +12,7 @@ from monitor import hearing, takeovers
 from monitor.model import IncidentState
 from monitor.notices import headline_of
 from monitor.store.tables import IncidentRow
-from monitor.visibility import may_see, visible_to
+from monitor.visibility import visible_to
 from monitor.web.figures import week_of
 from monitor.web.guard import ALL, open_to
 from monitor.web.house import house_of
@@ -44,10 +44,9 @@ def look() -> BaseResponse:
             .order_by(IncidentRow.severity.desc(), IncidentRow.state.desc(), IncidentRow.last_seen_at.desc())
             .limit(SHOWN)
         ).all()
-        takeover = takeovers.current(session)
-        about = session.get(IncidentRow, takeover.incident) if takeover.state is State.PROPOSED else None
+        takeover = takeovers.as_seen_by(session, who)
         coverage = hearing.coverage_lines(session, now, app.settings.zone)
-        pictures = week_of(session, house)
+        pictures = week_of(session, house, who)
     incidents = [(row, headline_of(row, app.cards.for_category(row.category, row.source))) for row in rows]
     return make_response(
         render_template(
@@ -57,7 +56,7 @@ def look() -> BaseResponse:
             incidents=incidents,
             total=total,
             takeover=takeover,
-            proposed=takeover.state is State.PROPOSED and may_see(who, about),
+            proposed=takeover.state is State.PROPOSED,
             coverage_lines=coverage,
             who=who,
         )

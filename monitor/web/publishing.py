@@ -16,6 +16,7 @@ from monitor import hearing, takeovers
 from monitor.outbox import ROLE_WORDS
 from monitor.store.database import StoreLost
 from monitor.store.tables import LeaseRow, PlatformRow, ProgressRow
+from monitor.visibility import EVERYBODY
 from monitor.web.guard import PUBLIC, open_to, under_any_name
 from monitor.web.house import House, house_of
 from monitor.web.words import colours
@@ -36,7 +37,7 @@ def may_post() -> Response:
     """The answer, big enough to read across a room."""
     house = house_of()
     with house.app.database.read() as session:
-        takeover = takeovers.current(session)
+        takeover = takeovers.as_seen_by(session, g.visitor or EVERYBODY)
     holder = house.app.people.get(takeover.holder)
     page = render_template(
         "publishing.html",
@@ -56,7 +57,7 @@ def may_post_json() -> Response:
     """The same for tools."""
     house = house_of()
     with house.app.database.read() as session:
-        takeover = takeovers.current(session)
+        takeover = takeovers.as_seen_by(session, EVERYBODY)
     response = jsonify(publishing_json(house, takeover))
     response.status_code = LOCKED if takeover.is_active else 200
     return response
@@ -102,7 +103,7 @@ def health_json(house: House) -> tuple[dict[str, Any], bool]:
         rows = session.scalars(select(PlatformRow).where(PlatformRow.in_use.is_(True)).order_by(PlatformRow.name)).all()
         progress = {row.loop: row.at for row in session.scalars(select(ProgressRow))}
         lease = session.get(LeaseRow, "daemon")
-        takeover = takeovers.current(session)
+        takeover = takeovers.as_seen_by(session, EVERYBODY)
     problems: list[str] = []
     watched = progress.get("watch")
     if watched is None or now - watched > STALE:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from alerts.model import Severity
-from alerts.takeover import State, Verb
+from alerts.takeover import State
 from monitor import actions, preflight, registers, takeovers
 from monitor.actions import NotAllowed
 from monitor.hearing import coverage_lines
@@ -20,11 +20,10 @@ from monitor.model import IncidentState
 from monitor.notices import headline_of
 from monitor.outbox import ROLE_WORDS
 from monitor.store.tables import AccountRow, IncidentRow, MentionRow, PreflightRow
-from monitor.visibility import may_see, visible_to
+from monitor.visibility import Deed, may_act, may_see, visible_to
 from monitor.web.doing import change, change_and_show
 from monitor.web.guard import ALL, LEADERS, open_to, say
 from monitor.web.house import House, house_of, number_of
-from monitor.web.mentions import hidden_incidents
 from monitor.web.visitor import Visitor, visitor
 
 pages = Blueprint("takeover", __name__)
@@ -39,7 +38,7 @@ def look() -> BaseResponse:
     house, who = house_of(), visitor()
     app, now = house.app, house.now
     with app.database.read() as session:
-        takeover = takeovers.current(session)
+        takeover = takeovers.as_seen_by(session, who)
         since = takeovers.begun_at(session) if takeover.state in RUNNING else None
         until = now if takeover.is_active else takeover.since or now
         posts = takeovers.own_posts_during(session, since, until) if since is not None else []
@@ -58,14 +57,10 @@ def look() -> BaseResponse:
                 .limit(20)
             )
         ]
-        hidden = hidden_incidents(session, who)
-        past = [
-            turn
-            for turn in takeovers.history(session, 30)
-            if turn.verb != Verb.PROPOSE or turn.facts.get("incident") not in hidden
-        ]
+        past = takeovers.turns_for(session, who)
+        changes = takeovers.may_change(session, who)
         about = session.get(IncidentRow, takeover.incident) if takeover.incident else None
-        needed = since is not None and about is not None and registers.needed(about)
+        needed = since is not None and may_act(who, about, Deed.REGISTER) and registers.needed(about)
         undecided = registers.undecided(session, about.id) if needed and about is not None else ()
         coverage = coverage_lines(session, now, app.settings.zone)
     other = "chair" if takeover.holder == "ceo" else "ceo"
@@ -74,7 +69,8 @@ def look() -> BaseResponse:
             "takeover.html",
             takeover=takeover,
             running=takeover.state in RUNNING,
-            proposed=takeover.state is State.PROPOSED and may_see(who, about),
+            proposed=takeover.state is State.PROPOSED,
+            changes=changes,
             who=who,
             holder=_name(house, takeover.holder),
             other=other if other in app.people else "",
@@ -198,7 +194,9 @@ def allow() -> BaseResponse:
     _, _, names, platforms = _asked()
 
     def work(session: Session, now: Any, who: Visitor) -> None:
-        takeovers.allow(session, house.app.desk, by=str(who.actor), names=names, platforms=platforms, now=now)
+        takeovers.allow(
+            session, house.app.desk, by=str(who.actor), names=names, platforms=platforms, now=now, role=who.role
+        )
 
     return change_and_show("/takeover", work)
 
@@ -212,7 +210,7 @@ def hand_over() -> BaseResponse:
         abort(400, "It can be handed to the CEO or to the Chair only.")
     return change_and_show(
         "/takeover",
-        lambda s, now, who: takeovers.hand_over(s, house.app.desk, by=str(who.actor), to=to, now=now),
+        lambda s, now, who: takeovers.hand_over(s, house.app.desk, by=str(who.actor), to=to, now=now, role=who.role),
     )
 
 
@@ -220,7 +218,9 @@ def hand_over() -> BaseResponse:
 @open_to(LEADERS)
 def confirm() -> BaseResponse:
     """Let a takeover that began by itself stand on a person's word."""
-    return change_and_show("/takeover", lambda s, now, who: takeovers.confirm(s, by=str(who.actor), now=now))
+    return change_and_show(
+        "/takeover", lambda s, now, who: takeovers.confirm(s, by=str(who.actor), now=now, role=who.role)
+    )
 
 
 @pages.post("/takeover/allowed-post")
@@ -231,7 +231,7 @@ def allowed_post() -> BaseResponse:
 
     def work(session: Session, now: Any, who: Visitor) -> None:
         row = session.get(MentionRow, number_of(number))
-        if row is None or row.kind != "own_post":
+        if row is None or row.kind != "own_post" or not takeovers.may_change(session, who):
             raise NotAllowed("That post is no longer kept.")
         actions.allow_post(session, row, who.actor, now)
 
@@ -262,6 +262,6 @@ def end() -> BaseResponse:
     return change_and_show(
         "/takeover",
         lambda s, now, who: takeovers.end(
-            s, house.app.desk, by=str(who.actor), reason=reason, now=now, on_hold=on_hold
+            s, house.app.desk, by=str(who.actor), reason=reason, now=now, on_hold=on_hold, role=who.role
         ),
     )

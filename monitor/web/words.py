@@ -10,12 +10,15 @@ from flask import Flask
 from alerts.looks import DARK, LIGHT, TONES
 from alerts.mail import defang
 from alerts.model import Severity
+from alerts.takeover import Takeover
+from monitor import takeovers
 from monitor.addresses import may_be_pressed
 from monitor.clock import say_ago, say_duration, say_moment
 from monitor.excerpts import KINDS, count, size_of
 from monitor.hearing import say_platform
 from monitor.outbox import ROLE_WORDS
 from monitor.web.house import house_of
+from monitor.web.visitor import visitor
 
 ALL = frozenset({"ceo", "chair", "operator", "poster", "staff"})
 
@@ -61,6 +64,7 @@ def teach(flask: Flask) -> None:
         house_name=lambda: house_of().app.settings.organisation.name,
         version=version("earshot"),
         menu=menu,
+        takeover_now=takeover_now,
         say_platform=say_platform,
         say_category=category,
         say_kind=lambda kind: KINDS.get(kind, kind),
@@ -101,6 +105,12 @@ def colours() -> str:
     light = "".join(f"--{name}:{value};" for name, value in LIGHT.items())
     dark = "".join(f"--{name}:{value};" for name, value in DARK.items())
     return f":root{{color-scheme:light dark;{tones}{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
+
+
+def takeover_now() -> Takeover:
+    """The state of takeover as the visitor may know it, for the banner of every page."""
+    with house_of().app.database.read() as session:
+        return takeovers.as_seen_by(session, visitor())
 
 
 def menu() -> tuple[tuple[str, str, frozenset[str]], ...]:

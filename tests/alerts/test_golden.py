@@ -308,6 +308,21 @@ MAILS = {
     "first_run": Mail("first_run", MailKind.REPORT, scene=history, row={"severity": 0}),
     "sign_in": Mail("sign_in", MailKind.TEST, to=POSTER, scene=nothing, row={"severity": 0}),
     "test": Mail("test", MailKind.TEST, scene=nothing, row={"severity": 0}),
+    "erased": Mail(
+        "erased",
+        MailKind.REPORT,
+        to=CHAIR,
+        scene=a_disclosure,
+        facts={
+            "by": "Rowan Ashdown (CEO)",
+            "posts": 3,
+            "notes": 1,
+            "left_posts": 2,
+            "left_notes": 0,
+            "left_of": ["kd7mrwqz"],
+        },
+        row={"severity": 0},
+    ),
     "refused": Mail(
         "refused",
         to=OPERATOR,

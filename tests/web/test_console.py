@@ -102,7 +102,8 @@ def test_the_log_of_an_incident_that_names_the_ceo_is_not_in_her_audit(house: Pa
     assert "ask a lawyer" in house.signed_in("chair").get("/audit").text
     hers = house.signed_in("ceo").get("/audit").text
     assert "ask a lawyer" not in hers
-    assert "for the Chair" in hers
+    assert "i1" not in hers
+    assert "incident log" not in hers
 
 
 def test_what_is_hidden_from_the_ceo_cuts_off_nothing_else(house: PagesHouse) -> None:
@@ -127,8 +128,7 @@ def test_a_link_that_names_the_writer_is_not_shown_where_the_writer_is_not(house
         author_name=None, categories=["safeguarding"],
     )  # fmt: skip
 
-    assert "x.com/sam_example" not in house.signed_in("staff").get("/mentions").text
-    assert "x.com/i/web/status/17" in house.signed_in("staff").get("/mentions").text
+    assert "x.com" not in house.signed_in("staff").get("/mentions").text
     assert "x.com/sam_example" in house.signed_in("ceo").get("/mentions").text
 
 
