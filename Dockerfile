@@ -25,6 +25,7 @@ COPY --from=build /opt/earshot /opt/earshot
 ENV PATH=/opt/earshot/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    STATE_DIRECTORY=/var/lib/earshot \
     EARSHOT_CONFIG=/etc/earshot/earshot.toml
 USER 10001:10001
 WORKDIR /var/lib/earshot

@@ -61,4 +61,4 @@ format: $(VENV)/.ready  ## Bring the code into form
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 clean:  ## Take away what was built; the environment stays
-	rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-run
+	rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-run*

@@ -47,6 +47,7 @@ from alerts.mailbox import Mailbox  # noqa: E402
 from alerts.model import MailKind, Recipient, Severity  # noqa: E402
 from connectors.model import Author, Kind, Mention  # noqa: E402
 from monitor.app import App  # noqa: E402
+from monitor.keys import make_keys  # noqa: E402
 from monitor.store import migrate  # noqa: E402
 from monitor.store.tables import MentionRow  # noqa: E402
 
@@ -292,6 +293,7 @@ def _app(town: Town, folder: Path, *, model: str = "rules", url: str = "") -> Ap
     raw = raw_settings(town, folder, poll_every=None, url=url, judgement={"model": model})
     app = App(settings_of(raw, folder))
     migrate.upgrade(app.database)
+    make_keys(app.settings.state_dir)
     if url:
         with app.database.write() as session:  # begun anew for each round
             for table in ("mention", "incident_account", "incident_log", "alert", "incident", "tally"):

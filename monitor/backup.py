@@ -24,7 +24,7 @@ from monitor import audit, forgetting, journal
 from monitor.app import App
 from monitor.clock import Clock, utc_now
 from monitor.daemon import sole_instance
-from monitor.keys import KEY
+from monitor.keys import KEY, make_keys
 from monitor.settings import Settings
 from monitor.store import identity, migrate, search
 from monitor.store.address import Address
@@ -119,6 +119,7 @@ def restore(settings: Settings, source: Path, *, clock: Clock = utc_now) -> str:
     made_at = _read_stamp(source)
     had_key = (settings.state_dir / KEY).exists()
     with sole_instance(settings.state_dir), contextlib.closing(App(settings, clock=clock)) as app:
+        make_keys(settings.state_dir)
         now = app.clock()
         later, before = _later_losses(app), _present_head(app)
         with _beside(app) as database:
@@ -165,6 +166,7 @@ def adopt(app: App) -> str:
     with sole_instance(app.settings.state_dir):
         is_new = migrate.is_empty(app.database)
         migrate.upgrade(app.database)
+        make_keys(app.settings.state_dir)
         identity.adopt(app.database, app.keys, app.settings.state_dir)
         gone = replay_journal(app)
         with app.database.read() as session:

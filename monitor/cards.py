@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from alerts.model import Card
 from monitor.data import resource
 from monitor.model import Category
+from monitor.plain import read_text
 
 EXTRA = ("volume", "mood", "tip", "other")
 """Cards beside those of the categories: rising volume, falling mood, a tip, and anything else."""
@@ -67,7 +68,7 @@ def load_cards(path: Path | None = None) -> Cards:
     """The shipped cards, or those of ``path``. Raises ``CardsError`` with key and reason."""
     where = path or resource("first_hour.toml")
     try:
-        raw = tomllib.loads(where.read_text("utf-8"))
+        raw = tomllib.loads(read_text(where))
     except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise CardsError(f"{where.name}: the file cannot be read ({type(error).__name__}).") from None
     except tomllib.TOMLDecodeError as error:

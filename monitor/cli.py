@@ -116,6 +116,34 @@ def opened(config: Path, *, quiet: bool = True, create: bool = False) -> Iterato
             app.close()
 
 
+@contextlib.contextmanager
+def looked_at(config: Path) -> Iterator[tuple[App, str]]:
+    """An app to look round in: on the store where there is one; else on one that lasts as long as this, with words on
+    where none was found."""
+    from monitor import logs, opening
+    from monitor.app import App
+
+    settings = load_settings(config)
+    logs.set_up(settings.secrets, level="error", words=True)
+    with plainly(), contextlib.ExitStack() as stack:
+        app, missing = stack.enter_context(contextlib.closing(App(settings))), ""
+        try:
+            opening.for_reading(app)
+        except opening.NoStoreYet:
+            missing = f"There is no database {opening.place_of(app.database)} yet. The first start makes it."
+            app = stack.enter_context(opening.for_a_while(settings))
+        yield app, missing
+
+
+def say_if_nothing_leaves(app: App) -> None:
+    """Say that nobody is told now, where no daemon runs that would deliver what is owed."""
+    from monitor.store.tables import holds_lease
+
+    with app.database.read() as session:
+        if not holds_lease(session, app.clock()):
+            click.echo("But Earshot does not run: no mail leaves before it is started. Ring whoever must know.")
+
+
 class Sections(click.Group):
     """Lists the commands by what they are for instead of by the alphabet."""
 
@@ -157,8 +185,8 @@ def doctor(config: Path, offline: bool, mail: bool) -> None:
 
     if offline and mail:
         raise Stop("--offline asks nobody, so it sends no test mail: leave one of the two out.", WRONG)
-    with opened(config, create=True) as app:
-        sys.exit(examination.run(app, click.echo, offline=offline, mail=mail))
+    with looked_at(config) as (app, missing):
+        sys.exit(examination.run(app, click.echo, offline=offline, mail=mail, missing=missing))
 
 
 @main.command()
@@ -184,14 +212,15 @@ def connect(platform: str, config: Path) -> None:
     `earshot connect mail` gives leave to send by OAuth2 instead, in a browser.
     """
     from monitor import renewal
+    from monitor.plain import one_value
 
     with opened(config, create=True) as app:
         if platform == "mail":
-            given = "" if sys.stdin.isatty() else sys.stdin.readline().strip()
+            given = "" if sys.stdin.isatty() else one_value(sys.stdin.readline())
             sys.exit(renewal.connect_mail(app, given, click.prompt, click.echo))
         if platform not in app.stations:
             raise Stop(f"{platform} is not in the settings. Add [connectors.{platform}].", WRONG)
-        token = "" if sys.stdin.isatty() else sys.stdin.readline().strip()
+        token = "" if sys.stdin.isatty() else one_value(sys.stdin.readline())
         sys.exit(renewal.connect(app, platform, token, click.echo))
 
 
@@ -244,6 +273,7 @@ def tip(text: str, link: str, by: str, about_ceo: bool, config: Path) -> None:
             )
         )
         click.echo(f"Thank you. {app.desk.say_told(row)} (incident {row.id}).")
+        say_if_nothing_leaves(app)
 
 
 @main.command()
@@ -260,6 +290,7 @@ def drill(by: str, config: Path) -> None:
         click.echo(
             f"The drill has begun (incident {row.id}). Acknowledge it from the mail; the console shows the times."
         )
+        say_if_nothing_leaves(app)
 
 
 @main.command("sign-in")
@@ -377,6 +408,7 @@ def begin(reason: str, by: str, incident: str, config: Path) -> None:
             lambda s: takeovers.begin(s, app.desk, by=who, reason=reason, now=app.clock(), incident=incident)
         )
         click.echo("Takeover is active. The notices are on their way." if done else "Takeover is active already.")
+        say_if_nothing_leaves(app)
 
 
 @takeover.command()
@@ -403,6 +435,7 @@ def end(reason: str, by: str, role: str, on_hold: str, config: Path) -> None:
             click.echo(f"Standing down; still on hold: {on_hold.strip()}. The notices are on their way.")
         else:
             click.echo("Back to normal. The notices are on their way.")
+        say_if_nothing_leaves(app)
 
 
 # ── digest ──────────────────────────────────────────────────────────────────────────────────────────
@@ -615,7 +648,7 @@ def score(config: Path | None, plain: bool) -> None:
     from monitor.score import as_rows, is_fault, score_lines
 
     lines: Iterable[str]
-    lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="surrogateescape")
+    lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape")
     faulty = False
     for line in score_lines(as_rows(lines) if plain else lines, _scorer(config)):
         click.echo(line)
@@ -640,10 +673,11 @@ def evaluate(file: Path | None, feedback: bool, config: Path | None) -> None:
     import json
 
     from monitor.evaluate import evaluate as measure
+    from monitor.plain import json_lines, read_text
     from monitor.score import RowFaulty
 
     try:
-        rows = [json.loads(line) for line in file.read_text("utf-8").splitlines() if line.strip()]
+        rows = [json.loads(line) for line in json_lines(read_text(file))]
         click.echo(measure(rows, _scorer(config)), nl=False)
     except RecursionError:
         raise Stop(f"{file} is not a file of labelled posts: a line is nested too deep.", WRONG) from None

@@ -29,7 +29,7 @@ from sqlalchemy.orm import Session
 from monitor import hearing, people, takeovers
 from monitor.app import App
 from monitor.clock_jump import Jumps, put_back, steady
-from monitor.distress import DAMAGED, OLDER, Distress, Trouble
+from monitor.distress import DAMAGED, FULL, OLDER, Distress, Trouble, free_space
 from monitor.notify import notify
 from monitor.store import identity
 from monitor.store.database import StoreLost
@@ -53,6 +53,9 @@ DRAIN = 5.0
 """Seconds that SIGTERM leaves for what is under way, before it is broken off (bar: the whole end within 10 s)."""
 
 LEASE = timedelta(seconds=30)
+ROOM = 1024 * 1024
+"""Bytes by which the free space on the disk must have grown before what did not fit is asked for again."""
+
 STATE = "state folder"
 """The part of the daemon that notes how far the store has come (``Distress``)."""
 
@@ -179,6 +182,8 @@ class Daemon:
         self._known: identity.Known | None = None
         self._owed: dict[Trouble, datetime] = {}
         self._whole_at = 0.0
+        self._is_mended = False
+        self._least_free: int | None = None
         self._sending: set[Future[None]] = set()
         self._pollers = ThreadPoolExecutor(max_workers=max(1, len(app.stations)), thread_name_prefix="poll")
         self._senders = ThreadPoolExecutor(max_workers=SENDERS, thread_name_prefix="send")
@@ -308,7 +313,8 @@ class Daemon:
         try:
             work()
             self._progress[name] = time.monotonic()
-            self._distress.worked(name)
+            if self._distress.worked(name):
+                self._is_mended = True
         except AnotherInstance as error:
             log.critical("lost the database to another instance", extra={"why": str(error)})
             self._exit = 3
@@ -376,6 +382,7 @@ class Daemon:
             return self._write_progress(session, now)
 
         self._remember(app.database.in_transaction(work))
+        self._take_up_again()
         self._tell_what_is_owed()
         for job in self._jobs:
             job.run_when_due(now)
@@ -424,6 +431,20 @@ class Daemon:
         if database.damage and not was:
             log.critical("the database is damaged", extra={"what": database.damage})
             self.owe(DAMAGED)
+
+    def _take_up_again(self) -> None:
+        """Ask at once for what could not be stored, when the database works again or the disk has room again: the
+        gaps that grow are for a fault that lasts."""
+        free = free_space(self.app.settings)
+        least = self._least_free
+        self._least_free = free if least is None else min(free, least)
+        has_room = self._least_free < FULL and free >= self._least_free + ROOM
+        if not self._is_mended and not has_room:
+            return
+        self._is_mended, self._least_free = False, free
+        self._resting.clear()
+        if self.app.poller.retry_unkept():
+            log.info("what could not be stored is asked for again")
 
     def _find_store_again(self) -> None:
         """Use a file that was put back, once it is known by its name; until then the store stays lost."""

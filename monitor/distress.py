@@ -25,12 +25,15 @@ from alerts.model import DeliveryFailed, Letter, MailKind, Notice, Recipient, Se
 from monitor.app import App
 from monitor.clock import say_moment
 from monitor.mail_account import MailAccount
+from monitor.outbox import ROLE_WORDS
 from monitor.settings import Settings
-from monitor.store.database import StoreLost
+from monitor.store.database import DatabaseUnreachable, StoreLost
 from monitor.told import Told
 from monitor.workers import DeadlineExceeded, Inline, WorkFailed
 
 log = logging.getLogger(__name__)
+
+ROLES = ("operator", "ceo")
 
 AFTER = timedelta(seconds=20)
 """How long nothing could be written before the mail leaves; a restart of the database takes less."""
@@ -44,7 +47,8 @@ ANEW = timedelta(hours=1)
 FULL = 100 * 1024 * 1024
 """Bytes of free space under which the disk is called full."""
 
-ROLES = ("operator", "ceo")
+NO_ROOM = 1024 * 1024
+"""Bytes of free space under which SQLite cannot even open its file."""
 
 SENDING = timedelta(minutes=2)
 """How long the mail server may keep us waiting for one of these mails."""
@@ -65,6 +69,9 @@ class Trouble:
     do: str
     is_deaf: bool = True
     """Whether somebody must look at the platforms meanwhile."""
+    roles: tuple[str, ...] = ROLES
+    kind: MailKind = MailKind.DEAF
+    severity: Severity = Severity.CRISIS
 
 
 MEANWHILE = (
@@ -72,6 +79,22 @@ MEANWHILE = (
     "meanwhile is heard afterwards, as far as the platforms still show it."
 )
 
+
+BEGUN = Trouble(
+    headline="Earshot begins with an empty memory",
+    tag="FIRST START",
+    plain="Earshot has started and remembers nothing: no incident, no mark, no takeover.",
+    then="On a first start this is as it should be, and there is nothing to do. If Earshot ran before, its memory was "
+    "lost.",
+    what="There was neither a database nor a state folder that knew of one.",
+    do="If there should be one, stop Earshot, see [store] in the settings, and bring back the newest backup: "
+    "`earshot db restore FILE`.",
+    is_deaf=False,
+    roles=("operator",),
+    kind=MailKind.REPORT,
+    severity=Severity.ROUTINE,
+)
+"""A first start, or one that cannot be told from it."""
 
 OLDER = Trouble(
     headline="Earshot's memory is an older copy",
@@ -158,6 +181,8 @@ def is_full(error: BaseException, settings: Settings) -> bool:
         return True
     if isinstance(error, DBAPIError) and getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
         return True
+    if isinstance(error, DatabaseUnreachable) and free_space(settings) < NO_ROOM:
+        return True
     if isinstance(error, StoreLost) or not isinstance(error, SQLAlchemyError | OSError | WorkFailed):
         return False
     return not has_room(settings)
@@ -165,8 +190,13 @@ def is_full(error: BaseException, settings: Settings) -> bool:
 
 def has_room(settings: Settings) -> bool:
     """Whether the disk has more free than its reserve, where the database and the state lie."""
+    return free_space(settings) >= FULL
+
+
+def free_space(settings: Settings) -> int:
+    """Bytes that are free where the state folder and SQLite's file lie, the less of both."""
     file = settings.store.address.file
-    return all(_free(folder) >= FULL for folder in (settings.state_dir, *([file.parent] if file else [])))
+    return min(_free(folder) for folder in (settings.state_dir, *([file.parent] if file else [])))
 
 
 def _free(folder: Path) -> int:
@@ -187,10 +217,10 @@ class Alarm:
     def tell(self, trouble: Trouble, *, again: timedelta) -> None:
         """Tell everybody who was not told of this trouble within ``again``. Whoever cannot be reached is told at the
         next try."""
-        for role in ROLES:
-            person = self._app.people.get(role)
-            if person is not None:
-                self._tell(person, trouble, again)
+        people = self._app.people
+        persons = {p.role: p for p in (people.get(role) or people.get("ceo") for role in trouble.roles) if p}
+        for person in persons.values():
+            self._tell(person, trouble, again)
 
     def last(self, trouble: Trouble) -> datetime | None:
         """When anybody was last told of this trouble."""
@@ -227,7 +257,7 @@ class Alarm:
 def _letter(settings: Settings, trouble: Trouble, person: Recipient, now: datetime) -> Letter:
     notice = Notice(
         headline=trouble.headline,
-        severity=Severity.CRISIS,
+        severity=trouble.severity,
         where="the machine that Earshot runs on",
         moment=say_moment(now, settings.zone),
         summary=f"{trouble.plain} {trouble.then}",
@@ -235,13 +265,13 @@ def _letter(settings: Settings, trouble: Trouble, person: Recipient, now: dateti
         without_links=f"For whoever looks after the machine: {trouble.what} {trouble.do}".rstrip(),
         organisation=settings.organisation.name,
         tag=trouble.tag,
-        reader="You get this because you are the operator or the CEO.",
+        reader=f"You get this because you are the {ROLE_WORDS.get(person.role, person.role)}.",
     )
     return compose(
         "deaf",
         notice,
         person,
-        kind=MailKind.DEAF,
+        kind=trouble.kind,
         message_id=f"<distress.{secrets.token_hex(8)}@{settings.mail.domain}>",
         sent_at=now,
     )
@@ -261,10 +291,10 @@ class Distress:
         self._since: dict[str, tuple[float, datetime]] = {}
         self._sending: threading.Thread | None = None
 
-    def worked(self, part: str = "watch") -> None:
-        """A part of the daemon wrote something: all is well with it again."""
+    def worked(self, part: str = "watch") -> bool:
+        """A part of the daemon wrote something: all is well with it again. Whether it was not before."""
         with self._lock:
-            self._since.pop(part, None)
+            return self._since.pop(part, None) is not None
 
     def failed(self, error: BaseException, part: str = "watch") -> None:
         """A part could not write. Mails operator and CEO in a thread of its own: at once when the store is lost, else

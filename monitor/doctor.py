@@ -38,13 +38,14 @@ class Looked:
     unreachable: bool = False
 
 
-def run(app: App, say: Callable[[str], None], *, offline: bool = False, mail: bool = False) -> int:
-    """Print every finding; ``mail`` sends everybody a test mail too.
+def run(app: App, say: Callable[[str], None], *, offline: bool = False, mail: bool = False, missing: str = "") -> int:
+    """Print every finding; ``mail`` sends everybody a test mail too; ``missing`` are words on a store that is not there
+    yet.
 
     0 all well, 1 a fault was found, 4 a platform, mail or the database was out of reach.
     """
     worst, away = 0, False
-    for looked in look(app, offline=offline, mail=mail):
+    for looked in look(app, offline=offline, mail=mail, missing=missing):
         say(looked.place)
         for finding in looked.findings:
             say(f"  {MARKS[finding.level]}  {finding.what}")
@@ -57,11 +58,11 @@ def run(app: App, say: Callable[[str], None], *, offline: bool = False, mail: bo
     return 4 if away else worst
 
 
-def look(app: App, *, offline: bool, mail: bool = False) -> Iterator[Looked]:
+def look(app: App, *, offline: bool, mail: bool = False, missing: str = "") -> Iterator[Looked]:
     """Every place in turn, so that the first words appear at once."""
     now = app.clock()
     yield Looked("Settings", tuple(_settings(app, now)))
-    yield Looked("Database", tuple(_database(app, now)))
+    yield Looked("Database", (Finding(Level.NOTE, missing),) if missing else tuple(_database(app, now)))
     yield Looked("Judgement", tuple(_judgement(app)))
     if offline:
         return
@@ -76,6 +77,12 @@ def look(app: App, *, offline: bool, mail: bool = False) -> Iterator[Looked]:
 def _settings(app: App, now: datetime) -> Iterator[Finding]:
     settings = app.settings
     yield Finding(Level.GOOD, f"{settings.path.name} was read; listening for {settings.organisation.name}.")
+    for found in settings.found:
+        yield Finding(
+            Level.NOTE,
+            f"{found.path} was found because it lies in the folder that this command runs in.",
+            "Write the whole path into [store], or start Earshot once from here: it then notes the place.",
+        )
     if not settings.connectors:
         yield Finding(Level.BAD, "No platform is in use.", "Add at least one table such as [connectors.x].")
     if settings.people.operator is None:

@@ -54,20 +54,10 @@ class Keys:
 
 
 def load_keys(state_dir: Path) -> Keys:
-    """The keys of this installation; made on the first call. Raises ``KeyUnreadable``."""
+    """The keys of this installation. Makes none: a second key where one was lost would change whom we have erased.
+    Raises ``KeyUnreadable``."""
     path = state_dir / KEY
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            descriptor, fresh = (
-                os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
-                secrets.token_hex(32),
-            )
-            with os.fdopen(descriptor, "w") as file:
-                file.write(fresh)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(f"{path}.new", path)
         root = bytes.fromhex(path.read_text("ascii").strip())
     except (OSError, ValueError) as error:
         raise KeyUnreadable(
@@ -77,3 +67,18 @@ def load_keys(state_dir: Path) -> Keys:
     if len(root) < 32:
         raise KeyUnreadable(f"The install key {path} is cut short. Bring it back from the backup.")
     return Keys(root)
+
+
+def make_keys(state_dir: Path) -> Keys:
+    """The keys of this installation, made where there are none: for a store that begins. Raises ``KeyUnreadable``, and
+    OSError where the folder takes nothing."""
+    path = state_dir / KEY
+    if not path.exists():
+        state_dir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(f"{path}.new", path)
+    return load_keys(state_dir)

@@ -23,7 +23,7 @@ from alerts.sign_in import SignInRefused
 from connectors.model import Grant
 from monitor.clock import Clock
 from monitor.grants import read_grant, write_grant
-from monitor.keys import Keys
+from monitor.keys import Keys, KeyUnreadable
 from monitor.poll import Runner
 from monitor.store.database import Database
 from monitor.store.tables import GrantRow
@@ -164,10 +164,10 @@ class MailAccount:
         try:
             with self._database.read() as session:
                 row = session.get(GrantRow, self._row())
-        except SQLAlchemyError as error:
+            text = self._keys().unseal(row.sealed) if row is not None else None
+        except (SQLAlchemyError, KeyUnreadable) as error:
             log.warning("the mail token could not be read", extra={"error": type(error).__name__})
             return None
-        text = self._keys().unseal(row.sealed) if row is not None else None
         if text is None:
             return None
         grant = read_grant(text)
@@ -177,7 +177,7 @@ class MailAccount:
         """What cannot be written down now still does in memory."""
         try:
             self._write(token)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, KeyUnreadable) as error:
             log.warning("the mail token could not be kept", extra={"error": type(error).__name__})
 
     def _write(self, token: MailToken) -> None:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from monitor.app import App
+from monitor.keys import make_keys
+from monitor.settings import Settings, Store
 from monitor.store import identity, migrate
+from monitor.store.address import Address
 from monitor.store.database import Database, DatabaseUnreachable
 from monitor.store.identity import Found
 from monitor.store.soundness import examine
@@ -32,8 +39,8 @@ def for_reading(app: App) -> None:
         database.check()
     if identity.recognise(database, state_dir) is Found.NEW:
         raise NoStoreYet(
-            f"There is no database {_at(database)}, so nothing is known. `earshot run` begins one. If there should be "
-            "one, see [store] url; where systemd runs Earshot, say `earshot-here` instead of `earshot`."
+            f"There is no database {place_of(database)}, so nothing is known. `earshot run` begins one. If there "
+            "should be one, see [store] url; where systemd runs Earshot, say `earshot-here` instead of `earshot`."
         )
     if not migrate.is_current(database):
         raise OtherVersion("The database is of another version. Run `earshot db upgrade` first.")
@@ -45,7 +52,7 @@ def for_writing(
 ) -> Found:
     """Make sure of the store before anything is changed, and make one where neither it nor the state folder was ever
     there. ``patience`` is how long a server is waited for that is being started, ``whole`` looks for damage in all of
-    an SQLite file. Raises ``DatabaseUnreachable``, ``StoreLost``, ``SchemaTooNew``, ``KeyUnreadable``."""
+    an SQLite file. Raises ``DatabaseUnreachable``, ``StoreLost``, ``SchemaTooNew``, ``KeyUnreadable``, OSError."""
     database, state_dir = app.database, app.settings.state_dir
     if not database.is_absent():
         _wait_for(database, patience)
@@ -56,11 +63,13 @@ def for_writing(
             )
     found = identity.recognise(database, state_dir)
     if found is Found.NEW:
-        log.warning("there was no database: a new one is begun", extra={"where": _at(database)})
+        log.warning("there was no database: a new one is begun", extra={"where": place_of(database)})
         database.make()
     if not migrate.is_current(database):
         (upgrade or (lambda: migrate.upgrade(database)))()
         log.info("the database was brought up to date")
+    if found in {Found.NEW, Found.UNNAMED}:
+        make_keys(state_dir)
     identity.check_key(database, app.keys, state_dir)
     if found in {Found.NEW, Found.UNNAMED}:
         identity.adopt(database, app.keys, state_dir)
@@ -79,5 +88,16 @@ def _wait_for(database: Database, patience: timedelta) -> None:
             time.sleep(min(1.0, patience.total_seconds()))
 
 
-def _at(database: Database) -> str:
+@contextmanager
+def for_a_while(settings: Settings) -> Iterator[App]:
+    """An app of these settings on a store of its own that is gone afterwards: to look round before the first start."""
+    with TemporaryDirectory(prefix="earshot-") as folder:
+        store = Store(url=Address.of_file(Path(folder) / "earshot.db").text, state_dir=folder)
+        with closing(App(replace(settings, store=store))) as app:
+            for_writing(app)
+            yield app
+
+
+def place_of(database: Database) -> str:
+    """Where a database lies, for the middle of a sentence."""
     return f"at {database.file}" if database.file is not None else "of ours on the server"

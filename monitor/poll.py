@@ -99,6 +99,18 @@ class Poller:
         """Make one platform due now and leave the others alone: for commands beside a running daemon."""
         self.database.in_transaction(lambda session: _admit(session, station, self.clock()))
 
+    def retry_unkept(self) -> int:
+        """Make due now what was heard and could not be stored. Returns how many platforms that are."""
+
+        def work(session: Session) -> int:
+            now, unkept = self.clock(), PlatformRow.error_class == hearing.NotKept.__name__
+            rows = session.scalars(select(PlatformRow).where(unkept, PlatformRow.due_at > now)).all()
+            for row in rows:
+                row.due_at = now
+            return len(rows)
+
+        return self.database.in_transaction(work)
+
     def due(self, now: datetime) -> list[str]:
         """The platforms whose time has come, longest waiting first."""
         with self.database.read() as session:

@@ -10,6 +10,7 @@ from typing import Any
 
 from connectors.model import Author, Kind, Mention, clean_text
 from monitor.model import Assessment
+from monitor.plain import json_line
 from monitor.scoring import Scorer
 
 BATCH = 64
@@ -33,7 +34,7 @@ def score_lines(lines: Iterable[str], scorer: Scorer, *, derived_data_allowed: b
     rows = (line for line in lines if line.strip())
     while batch := list(islice(rows, BATCH)):
         for answer in _answers(batch, scorer, derived_data_allowed):
-            yield _written(answer)
+            yield json_line(answer)
 
 
 def as_rows(texts: Iterable[str]) -> Iterator[str]:
@@ -103,15 +104,6 @@ def answer_of(row_id: object, platform: str, assessment: Assessment, *, with_sco
             for signal in assessment.signals
         ],
     }
-
-
-def _written(answer: Mapping[str, Any]) -> str:
-    line = json.dumps(answer, ensure_ascii=False)
-    try:
-        line.encode("utf-8")
-    except UnicodeEncodeError:  # a lone surrogate in an id
-        return json.dumps(answer)
-    return line
 
 
 def _answers(batch: Sequence[str], scorer: Scorer, allowed: bool) -> list[dict[str, Any]]:

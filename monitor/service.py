@@ -88,6 +88,8 @@ def _once(settings: Settings, on_ready: Callable[[App, Daemon], None] | None) ->
             if found is Found.OLDER:
                 backup.replay_journal(app)
                 daemon.owe(distress.OLDER)
+            if found is Found.NEW:
+                daemon.owe(distress.BEGUN)
             daemon.prepare()
             started.set()
             return daemon.run()

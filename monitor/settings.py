@@ -21,6 +21,7 @@ from connectors import registry
 from connectors.addresses import parts_of
 from connectors.errors import ConnectorError
 from connectors.model import AnyPlatform, Money, Organisation
+from monitor import plain
 from monitor.clock import read_duration, read_time_of_day
 from monitor.data import resource
 from monitor.model import Named
@@ -274,7 +275,7 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Settings:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(plain.read_text(path))
     except OSError as error:
         raise SettingsError(
             f"The settings file {path} cannot be read ({error.strerror}). "
@@ -485,7 +486,7 @@ class _Reader:
         if not isinstance(raw[file_key], str):
             raise SettingsError(f"{path}.{file_key}: expected the path of a file, found {_found(raw[file_key])}.")
         try:
-            return True, self._file(raw[file_key]).read_text("utf-8").strip()
+            return True, plain.one_value(plain.read_text(self._file(raw[file_key])))
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not plain text"
             raise SettingsError(

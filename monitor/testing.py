@@ -23,6 +23,7 @@ from connectors.model import Allowance, Batch, Coverage, Mention, PollPlan
 from connectors.testing import NoSettings, scripted_platform
 from monitor import digest, forgetting, hearing, poll, recheck, takeovers, trends
 from monitor.app import App
+from monitor.keys import make_keys
 from monitor.model import Assessment
 from monitor.poll import Station
 from monitor.settings import Settings, read
@@ -135,6 +136,7 @@ class House:
             scorer=scorer or self.scorer,  # type: ignore[arg-type]
         )
         migrate.upgrade(self.app.database)
+        make_keys(settings.state_dir)
         self.app.poller.prepare(self.app.stations)
 
     # ── the world ───────────────────────────────────────────────────────────────────────────────

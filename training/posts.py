@@ -164,7 +164,7 @@ def _share(name: str, parts: int) -> int:
 def _rows(path: Path) -> Iterable[dict[str, Any]]:
     if not path.exists():
         return
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text("utf-8").split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -24,7 +24,7 @@ def write_outputs(path: Path, posts: Sequence[Labelled], outputs: np.ndarray) ->
 
 def read_outputs(paths: Sequence[Path], posts: Sequence[Labelled]) -> np.ndarray:
     """The outputs kept in ``paths``, in the order of ``posts``. Raises KeyError when a post has none."""
-    rows = [json.loads(line) for path in paths for line in path.read_text("utf-8").splitlines()]
+    rows = [json.loads(line) for path in paths for line in path.read_text("utf-8").split("\n") if line]
     found = {row["id"]: row["outputs"] for row in rows}
     return np.array([found[post.id] for post in posts])
 

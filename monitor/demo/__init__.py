@@ -6,12 +6,14 @@ mailer speaks SMTP to the mailbox, and the real store is SQLite in a folder that
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import shutil
 import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,9 @@ from monitor.demo.letters import Pages, make_page, say_letter
 from monitor.settings import Settings, read
 
 FOLDER = Path("demo-run")
+LOCK = "demo.lock"
+"""Held while a demo runs; it also says that the folder is a demo's, to be emptied."""
+
 SECRETS = {
     "x": "demo-x-bearer-token",
     "facebook": "demo-page-token",
@@ -150,9 +155,41 @@ def run(*, port: int = 8800, fast: bool = True) -> int:
     started = time.monotonic()
     web_port = _free(port)
     box_port = _free(web_port + 1)
-    folder = FOLDER.resolve()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    with own_folder() as folder:
+        return _run(folder, web_port, box_port, fast=fast, started=started)
+
+
+@contextlib.contextmanager
+def own_folder(first: Path = FOLDER) -> Iterator[Path]:
+    """An empty folder for one demo: ``first``, or the next by number where another demo runs there or where somebody
+    keeps things of their own."""
+    for number in range(1, 100):
+        folder = Path(f"{first}-{number}" if number > 1 else first).resolve()
+        if folder.exists() and any(folder.iterdir()) and not (folder / LOCK).exists():
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / LOCK).open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            _clear(folder)
+            yield folder
+            return
+    raise SystemExit(f"no folder is free for a demo beside {first.resolve()}; take the old ones away")
+
+
+def _clear(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.name == LOCK:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _run(folder: Path, web_port: int, box_port: int, *, fast: bool, started: float) -> int:
     world = World()
     for name in story.PLATFORMS:
         world.own[name] = _own(name)

@@ -20,7 +20,7 @@ from sqlalchemy import (
     false,
 )
 from sqlalchemy import DateTime as _DateTime
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 
@@ -477,6 +477,16 @@ class LeaseRow(Base):
     holder: Mapped[str]
     fence: Mapped[int] = mapped_column(default=0)
     until: Mapped[datetime]
+
+    def is_held(self, now: datetime) -> bool:
+        """Whether its holder has renewed it in time: a daemon runs, listens and delivers."""
+        return self.until > now
+
+
+def holds_lease(session: Session, now: datetime) -> bool:
+    """Whether a daemon runs on this store."""
+    row = session.get(LeaseRow, "daemon")
+    return row is not None and row.is_held(now)
 
 
 class IdentityRow(Base):

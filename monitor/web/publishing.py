@@ -108,7 +108,7 @@ def health_json(house: House) -> tuple[dict[str, Any], bool]:
     watched = progress.get("watch")
     if watched is None or now - watched > STALE:
         problems.append("the watch loop makes no progress")
-    if lease is None or lease.until < now:
+    if lease is None or not lease.is_held(now):
         problems.append("no daemon holds the lease")
     if oldest is not None and now - oldest > OLDEST_ALERT:
         problems.append("alerts wait for more than ten minutes")

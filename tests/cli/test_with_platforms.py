@@ -70,6 +70,8 @@ def town(installation: Installation) -> Iterator[Town]:
 
 
 def test_the_doctor_finds_everything_in_order_and_spends_next_to_nothing(town: Town) -> None:
+    town.installation.begin()
+
     result = town.installation.run("doctor")
 
     assert result.exit_code == OK, result.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,12 +13,15 @@ from sqlalchemy import event, select, text
 from sqlalchemy.exc import OperationalError
 
 from alerts.model import DeliveryFailed, MailKind, Severity
+from monitor import distress
 from monitor.daemon import Daemon
-from monitor.distress import Distress
+from monitor.distress import Alarm, Distress
 from monitor.model import Category
 from monitor.store import database as store
+from monitor.store.database import StoreLost
 from monitor.store.tables import MentionRow, PlatformRow
-from monitor.testing import House, a_house
+from monitor.testing import START, House, a_house
+from monitor.told import Told
 
 AT_ONCE = timedelta()
 BROKEN = OperationalError("UPDATE x", {}, Exception("disk"))
@@ -155,6 +159,136 @@ def test_what_cannot_be_stored_is_asked_for_in_growing_gaps_and_paid_for_once(ho
     assert gaps == sorted(gaps)
     assert gaps[-1] >= timedelta(minutes=4)
     assert any("could not be stored" in letter.text for letter in house.inbox("operator"))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_was_said_while_the_disk_was_full_is_told_as_soon_as_there_is_room(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = [distress.FULL]
+    monkeypatch.setattr("monitor.daemon.free_space", lambda settings: free[0])
+    daemon = Daemon(house.app)
+    daemon.prepare()
+    daemon._watch_tick()
+    with house.app.database.write() as session:
+        session.execute(text("CREATE TRIGGER full BEFORE INSERT ON mention BEGIN SELECT RAISE(ABORT, 'no'); END"))
+    free[0] = 4096
+    for _ in range(8):  # hours of it: the gaps have grown
+        house.say(a_mention("They left her alone", external_id="c1"), ALERT)
+        with house.app.database.read() as session:
+            house.now = session.get_one(PlatformRow, "facebook").due_at + timedelta(seconds=1)
+        daemon._poll("facebook")
+        daemon._resting["x"] = (9, time.monotonic() + 300)
+        daemon._watch_tick()
+    assert "facebook" not in house.app.poller.due(house.now)
+
+    with house.app.database.write() as session:
+        session.execute(text("DROP TRIGGER full"))
+    free[0] = distress.FULL
+    daemon._watch_tick()
+
+    assert "facebook" in house.app.poller.due(house.now)
+    assert daemon._resting == {}
+    house.say(a_mention("They left her alone", external_id="c1"), ALERT)
+    house.tick()
+    assert [letter.kind for letter in house.inbox("ceo")] == [MailKind.ALERT]
+    daemon._end()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_was_said_while_the_database_was_away_is_asked_for_as_soon_as_it_is_back(house: House) -> None:
+    daemon = Daemon(house.app)
+    daemon.prepare()
+    daemon._tick("watch", daemon._watch_tick)
+    with house.app.database.write() as session:
+        session.execute(text("ALTER TABLE lease RENAME TO lost"))
+    daemon._tick("watch", daemon._watch_tick)
+    daemon._resting["facebook"] = (9, time.monotonic() + 300)
+    with house.app.database.write() as session:
+        session.execute(text("ALTER TABLE lost RENAME TO lease"))
+
+    for _ in range(2):
+        daemon._tick("watch", daemon._watch_tick)
+
+    assert daemon._resting == {}
+    daemon._end()
+
+
+def test_one_part_that_cannot_write_is_told_though_the_others_can(house: House) -> None:
+    watching = Distress(house.app, after=AT_ONCE)
+    watching.failed(BROKEN, "outbox")
+    watching.wait(5)
+
+    assert [letter.kind for letter in house.inbox("operator")] == [MailKind.DEAF]
+    assert not watching.worked("watch")
+    assert watching.worked("outbox")
+
+
+def test_a_store_that_is_lost_is_told_at_once_and_another_trouble_too(house: House) -> None:
+    watching = Distress(house.app)
+    watching.failed(StoreLost("The file is gone. Put it back.", "the file is gone"))
+    watching.wait(5)
+    watching.failed(StoreLost("Another one is there. See [store].", "another one is there"))
+    watching.wait(5)
+
+    told = [letter.text for letter in house.inbox("ceo")]
+    assert [("The file is gone." in text, "Another one is there." in text) for text in told] == [
+        (True, False), (False, True),
+    ]  # fmt: skip
+    assert "look at the platforms yourself" in told[0]
+
+
+def test_the_same_trouble_is_told_again_after_an_hour_of_peace_and_else_after_six(house: House) -> None:
+    def spell() -> None:
+        watching.failed(BROKEN)
+        watching.wait(5)
+
+    watching = Distress(house.app, after=AT_ONCE)
+    spell()
+    house.now += timedelta(hours=2)
+    spell()
+    assert len(house.inbox("ceo")) == 1
+    watching.worked()
+    spell()
+    assert len(house.inbox("ceo")) == 2
+    house.now += timedelta(minutes=30)
+    watching.worked()
+    spell()
+    assert len(house.inbox("ceo")) == 2
+    house.now += timedelta(hours=6)
+    spell()
+    assert len(house.inbox("ceo")) == 3
+
+
+def test_who_was_told_is_remembered_by_the_next_process(house: House) -> None:
+    trouble = distress.cannot_start(StoreLost("Gone.", "gone"), house.app.settings)
+    house.mailer.fail_next(DeliveryFailed("no"))  # the operator's
+
+    for _ in range(3):
+        Alarm(house.app).tell(trouble, again=distress.ANEW)
+
+    assert len(house.inbox("operator")) == len(house.inbox("ceo")) == 1
+    house.now += timedelta(hours=1)
+    Alarm(house.app).tell(trouble, again=distress.ANEW)
+    assert len(house.inbox("operator")) == len(house.inbox("ceo")) == 2
+    house.now -= timedelta(days=3)  # a clock that was set back must not silence it
+    Alarm(house.app).tell(trouble, again=distress.ANEW)
+    assert len(house.inbox("operator")) == 3
+
+
+def test_where_nothing_can_be_written_only_this_process_remembers(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    nowhere, runtime = tmp_path / "taken" / "state", tmp_path / "runtime"
+
+    assert not Told((nowhere,)).is_kept()
+    assert Told((nowhere, runtime)).is_kept()
+    told = Told((nowhere, runtime))
+    told.remember("ceo", "the disk is full", START)
+
+    assert Told((nowhere, runtime)).last("ceo", "the disk is full") == START
+    assert Told((nowhere, runtime)).last("operator", "the disk is full") is None
+    (runtime / "told.json").write_text("rubbish")
+    assert Told((runtime,)).last("ceo", "the disk is full") is None
 
 
 def test_a_poll_that_breaks_down_rests_longer_each_time(house: House) -> None:

@@ -6,14 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from monitor.keys import Keys, KeyUnreadable, load_keys
+from monitor.keys import Keys, KeyUnreadable, load_keys, make_keys
 
 
 def test_a_key_is_made_once_and_kept(tmp_path: Path) -> None:
-    first = load_keys(tmp_path / "state").digest("x", "a")
+    first = make_keys(tmp_path / "state").digest("x", "a")
 
+    assert make_keys(tmp_path / "state").digest("x", "a") == first
     assert load_keys(tmp_path / "state").digest("x", "a") == first
     assert (tmp_path / "state" / "install.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_asking_for_a_key_that_is_not_there_makes_none(tmp_path: Path) -> None:
+    with pytest.raises(KeyUnreadable, match="install.key"):
+        load_keys(tmp_path / "state")
+
+    assert not (tmp_path / "state").exists()
 
 
 @pytest.mark.parametrize("content", ["", "zz", "ab" * 10])
@@ -21,7 +29,7 @@ def test_a_broken_key_is_never_replaced_in_silence(tmp_path: Path, content: str)
     (tmp_path / "install.key").write_text(content)
 
     with pytest.raises(KeyUnreadable, match="backup"):
-        load_keys(tmp_path)
+        make_keys(tmp_path)
     assert (tmp_path / "install.key").read_text() == content
 
 

@@ -185,7 +185,7 @@ def test_numbers_written_as_numbers_are_read_as_the_ids_they_are() -> None:
     assert settings.connectors["x"].user_id == "2244994945"
 
 
-@pytest.mark.parametrize("content", [b"[organisation", b"\xff\xfe", b"a = 1\na = 2"])
+@pytest.mark.parametrize("content", [b"[organisation", b"\xff\xfea", b"\xff", b"a = 1\na = 2"])
 def test_a_file_that_is_not_toml_is_said_to_be_none(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "earshot.toml").write_bytes(content)
 

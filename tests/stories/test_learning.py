@@ -19,6 +19,7 @@ from alerts.model import Severity
 from connectors.model import Mention
 from monitor import actions, learning
 from monitor.app import App
+from monitor.keys import make_keys
 from monitor.model import Category
 from monitor.scoring import Reading, Scorer
 from monitor.scoring.combine import Lines
@@ -71,6 +72,7 @@ def _scorer() -> Scorer:
 def app(tmp_path: Path) -> Iterator[App]:
     app = App(story_settings(tmp_path), clock=lambda: NOW, scorer=_scorer(), stations={})
     migrate.upgrade(app.database)
+    make_keys(app.settings.state_dir)
     yield app
     app.database.close()
 

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from alerts.model import Severity
 from monitor import doors, people
 from monitor.app import App
+from monitor.keys import make_keys
 from monitor.links import Holder, Purpose
 from monitor.model import IncidentState
 from monitor.settings import read
@@ -77,6 +78,7 @@ class PagesHouse:
         }
         self.app = App(read(raw, folder / "earshot.toml", {}), clock=lambda: self.now, runner=runner)
         self.app.database.make()
+        make_keys(self.app.settings.state_dir)
         Base.metadata.create_all(self.app.database.engine)
         if self.app.database.is_sqlite:
             with self.app.database.write() as session:

@@ -14,6 +14,7 @@ from alerts import mailer
 from alerts.model import Letter
 from monitor import hearing, takeovers
 from monitor.app import App
+from monitor.keys import make_keys
 from monitor.poll import Runner
 from monitor.store import migrate
 from monitor.store.tables import PlatformRow
@@ -46,6 +47,7 @@ class QuickHouse:
         self.hands = Hands(runner or Inline())
         self.app = App(settings_of(raw, folder), clock=lambda: self.now, runner=self.hands)
         migrate.upgrade(self.app.database)
+        make_keys(self.app.settings.state_dir)
         self.app.poller.prepare(self.app.stations)
 
     def close(self) -> None:

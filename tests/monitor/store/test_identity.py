@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from monitor.keys import KEY, Keys, load_keys
+from monitor.keys import KEY, Keys, make_keys
 from monitor.store import identity, migrate
 from monitor.store.database import Database, DatabaseUnreachable, StoreLost
 from monitor.store.identity import Found
@@ -39,7 +39,7 @@ class Kept:
 
     @property
     def keys(self) -> Keys:
-        return load_keys(self.folder)
+        return make_keys(self.folder)
 
     def beat(self, times: int = 1) -> None:
         for _ in range(times):
@@ -90,7 +90,7 @@ def test_a_store_that_is_gone_or_empty_is_missed_and_left_as_it_is(kept: Kept, h
 
 
 def test_a_store_is_missed_too_when_only_the_install_key_remembers_it(kept: Kept) -> None:
-    load_keys(kept.folder)
+    make_keys(kept.folder)
 
     with pytest.raises(StoreLost, match="there was one"):
         kept.look()
@@ -119,7 +119,7 @@ def test_a_store_from_before_it_had_a_name_is_not_the_one_that_is_known(kept: Ke
 
 def test_a_store_from_before_names_is_taken_as_it_is_where_its_key_lies(kept: Kept) -> None:
     migrate.upgrade(kept.database)
-    load_keys(kept.folder)
+    make_keys(kept.folder)
 
     assert kept.look() is Found.UNNAMED
 
