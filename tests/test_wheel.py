@@ -159,7 +159,7 @@ def test_posts_are_judged_with_the_rules_and_models_inside_the_wheel(place: Path
 
 
 def test_the_database_is_made_by_the_migrations_inside_the_wheel(place: Path) -> None:
-    (place / "work" / "new.toml").write_text(SETTINGS.format(mail=25, web=8080).replace("earshot.db", "new.db"))
+    (place / "work" / "new.toml").write_text(SETTINGS.format(mail=25, web=8080).replace("earshot.db", "new/earshot.db"))
 
     assert "Upgraded" in earshot(place, "db", "upgrade", "--config", "new.toml")
     assert "up to date" in earshot(place, "db", "upgrade", "--config", "new.toml")
