@@ -242,7 +242,7 @@ def test_no_page_gives_words_to_whom_they_are_not_for(tmp_path: Path, kind: str)
                 if not LONG and ("aplain" in path or "neverwas" in path):
                     continue
                 _must_not_hold(client.get(path).text, person, kind, f"{person} at {path}")
-            for path, fields in _readings():
+            for path, fields in _readings() if person in EMAILS else ():
                 _must_not_hold(client.post(path, fields).text, person, kind, f"{person} at {path}")
     finally:
         house.close()
@@ -271,6 +271,8 @@ def not_for(person: str, kind: str) -> set[str]:
         return {*every, LINK, "Quokka"}
     if person in {"ceo", "chair"}:
         return set()
+    if kind == "about both" and person == "operator":  # what the operator wrote there is theirs to read
+        every -= {WORDS["note"], WORDS["register"], WORDS["takeover"]}
     if kind in CLOSED:
         return {*every, LINK, "Quokka"}
     if person in {"poster", "staff"}:
