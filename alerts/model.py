@@ -280,5 +280,7 @@ class Letter:
     picture: bytes | None = field(default=None, repr=False)
     """A PNG shown inside the message as ``cid:picture``."""
     picture_text: str = ""
+    link: str = ""
+    """For a phone: the one address that its short text leads to."""
     audit_head: str = ""
     """The head of the audit chain when it left, kept by whoever keeps the mail: an outside witness."""

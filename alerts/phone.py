@@ -1,4 +1,4 @@
-"""Short texts to phones and chats through apprise: SMS, Teams, Slack, ntfy and others, by the URLs of the settings.
+"""Short texts to phones and chats through apprise (SMS, calls, Teams, Slack, ntfy ...), by the URLs of the settings.
 
 Those URLs hold secrets, so no error, log line or return value carries one. Like the mailer, ``ring`` is a plain
 function that the daemon may run in a process that it may kill.
@@ -7,52 +7,95 @@ function that the daemon may run in a process that it may kill.
 from __future__ import annotations
 
 import logging
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from alerts.model import DeliveryFailed
 
 MAX_TITLE = 100
 MAX_BODY = 300
-"""Characters; two SMS."""
+"""Characters without the link; two SMS."""
+
+_CHATTY = ("apprise", "urllib3", "requests", "charset_normalizer")
+"""Whose log lines may hold addresses, and so secrets, and what servers answered."""
 
 
-def ring(urls: Sequence[str], title: str, body: str) -> None:
-    """Send a short text to each address; one that took it is enough, for else those would ring again and again.
+def ring(url: str, title: str, body: str, link: str = "") -> None:
+    """Send a short text to one address, the whole ``link`` at its end.
 
-    Raises ``DeliveryFailed`` when none took it: permanent when none is an address that apprise knows.
+    Raises ``DeliveryFailed``: permanent when it is no address that apprise knows, else worth another try.
     """
-    title, body = _one_line(title)[:MAX_TITLE], _one_line(body)[:MAX_BODY]
-    services = [service for service in map(_service, urls) if service is not None]
-    if not services:
-        raise DeliveryFailed("No phone address can be used; check phones in the settings.", permanent=True)
-    took = [_told(service, title, body) for service in services]  # every one is tried
-    if True not in took:
-        raise DeliveryFailed(f"None of {len(services)} phone addresses took the message.")
+    kind = kind_of(url)
+    words = " ".join(body.split())[:MAX_BODY].rstrip()
+    if link:
+        # a card shows no bare address that could be pressed
+        words += f"\n[{link}]({link})" if kind == "Teams" else f"\n{link}"
+    with _quietly():
+        service = _service(url)
+        if service is None:
+            raise DeliveryFailed("Earshot knows no such phone address; see phones in the settings.", permanent=True)
+        if not _told(service, " ".join(title.split())[:MAX_TITLE], words):
+            raise DeliveryFailed(f"The phone ({kind}) did not take the message.")
 
 
 def unusable(urls: Sequence[str]) -> tuple[int, ...]:
     """The places (from 1) of the addresses that apprise does not know, for the doctor."""
-    return tuple(place for place, url in enumerate(urls, 1) if _service(url) is None)
+    with _quietly():
+        return tuple(place for place, url in enumerate(urls, 1) if _service(url) is None)
+
+
+def kind_of(url: str) -> str:
+    """By which service an address is reached, such as *ntfy*: all of it that may be shown."""
+    match = re.match(r"([a-z][a-z0-9]{1,20})://", url, re.IGNORECASE)
+    kind = match[1].casefold() if match else "unknown"
+    return _KINDS.get(kind, kind)
+
+
+_KINDS = {
+    "http": "web",
+    "https": "web",
+    "msteams": "Teams",
+    "ntfys": "ntfy",
+    "slack": "Slack",
+    "twilio": "Twilio",
+    "workflow": "Teams",
+    "workflows": "Teams",
+}
+"""What people call them, where the address says it otherwise."""
 
 
 def _service(url: str) -> Any | None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # some of its many plug-ins are behind the times
-        import apprise
+    import apprise
 
-        # Its own log lines may hold parts of addresses and answers of servers.
-        logging.getLogger("apprise").disabled = True
-        return apprise.Apprise.instantiate(url, suppress_exceptions=True)
+    # Pictures would be fetched from elsewhere by whoever reads; a redirected message may have reached nobody; and
+    # nothing is kept on the disk.
+    asset = apprise.AppriseAsset(
+        app_id="Earshot", app_desc="Earshot", app_url="", image_url_mask="", image_url_logo="", http_redirects=False,
+        storage_mode="memory",
+    )  # fmt: skip
+    return apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
 
 
 def _told(service: Any, title: str, body: str) -> bool:
     try:
         return bool(service.notify(title=title, body=body))
-    except Exception:  # a bulkhead: a channel of strangers' code; nothing of it may be repeated
+    except Exception:  # bulkhead: a channel of strangers' code; nothing of it may be repeated
         return False
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+@contextmanager
+def _quietly() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in _CHATTY]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # some of its many plug-ins are behind the times, some name hosts
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from alerts import phone
 from alerts.model import DeliveryFailed, Letter, MailKind, Severity
-from monitor import visibility
+from monitor import ringing, visibility
 from monitor.clock import Clock
 from monitor.intake import incident_of
 from monitor.mail_account import MailAccount
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 DEADLINE = timedelta(seconds=690)
 """Total time of one delivery: 600 s for the reply after the final dot (RFC 5321), and the verbs before it."""
+
+RUNG_WITHIN = timedelta(seconds=60)
 
 LEASE = DEADLINE + timedelta(seconds=30)
 """A claimed alert falls due again by itself after this, should the sender die without the daemon noticing."""
@@ -148,7 +150,10 @@ class Dispatcher:
     def waiting(self) -> tuple[int, datetime | None]:
         """How many alerts are owed and open, and when the oldest of them was made."""
         with self.database.read() as session:
-            row = session.execute(select(func.count(), func.min(AlertRow.made_at)).where(_is_open())).one()
+            owed = select(func.count(), func.min(AlertRow.made_at)).where(
+                _is_open(), ~ringing.is_held(self.desk, self.clock())
+            )
+            row = session.execute(owed).one()
             return int(row[0]), row[1]
 
     # ── claim ───────────────────────────────────────────────────────────────────────────────────
@@ -168,6 +173,8 @@ class Dispatcher:
                 return None
             if self._is_void(session, due):
                 due.superseded_at = now
+                continue
+            if due.channel == "phone" and not ringing.may_leave(session, self.desk, due, now):
                 continue
             due.unclear = due.unclear or due.claimed  # its sender was never heard of again
             if (
@@ -258,20 +265,30 @@ class Dispatcher:
         now = self.clock()
         with self.database.read() as session:
             row = session.get_one(AlertRow, alert_id)
-            channel, role = row.channel, row.role
+            channel = row.channel
             letter = self.letter(session, row, now)
-            recipient = self.desk.person(session, role)
+            phones = ringing.phones(session, self.desk, row) if channel == "phone" else ()
         try:
             if channel == "phone":
-                urls = recipient.phones if recipient else ()
-                title, body = _short(letter)
-                self.runner.run(timedelta(seconds=60), phone.ring, urls, title, body)
+                self._ring(letter, phones)
             else:
                 self.mail.send(letter, DEADLINE)
         except DeadlineExceeded:
-            raise DeliveryFailed("the mail server kept us waiting and was given up", unclear=True) from None
+            whose = "phone" if channel == "phone" else "mail server"
+            raise DeliveryFailed(f"the {whose} kept us waiting and was given up", unclear=True) from None
         except WorkFailed as error:
             raise DeliveryFailed(f"sending broke down ({error})", unclear=True) from None
+
+    def _ring(self, letter: Letter, urls: tuple[str, ...]) -> None:
+        """Send a short text to each; one that took it is enough, for else those would ring again and again."""
+        failures: list[DeliveryFailed] = []
+        for url in urls:
+            try:
+                self.runner.run(RUNG_WITHIN, phone.ring, url, letter.subject, letter.text, letter.link)
+            except DeliveryFailed as failure:
+                failures.append(failure)
+        if failures and len(failures) == len(urls):
+            raise failures[-1]
 
     # ── settle ──────────────────────────────────────────────────────────────────────────────────
 
@@ -286,7 +303,7 @@ class Dispatcher:
             session.execute(
                 update(AlertRow).where(AlertRow.bundle == row.id, _is_open()).values(delivered_at=now, claimed=False)
             )
-        if row.incident_id and row.template in CHAIN:
+        if row.incident_id and row.template in {*CHAIN, "phone"}:
             words = "E-mailed" if row.channel == "mail" else "Rung"
             note(
                 session, row.incident_id, now, "Earshot", f"{words} {row.name} ({ROLE_WORDS.get(row.role, row.role)})."
@@ -304,6 +321,8 @@ class Dispatcher:
             "not delivered",
             extra={"alert": row.id[:12], "template": row.template, "role": row.role, "permanent": failure.permanent},
         )
+        if row.channel == "phone":
+            ringing.failed(session, self.desk, row, failure, now)
         if failure.permanent:
             self._refuse(session, row, failure, now)
             return
@@ -321,6 +340,8 @@ class Dispatcher:
             person.changed_at = now
             session.merge(person)
         session.flush()
+        if row.channel == "phone":
+            return
         self._tell_next(session, row, failure, now)
         if row.template == "roundup":
             for bundled in session.scalars(select(AlertRow).where(AlertRow.bundle == row.id, _is_open())).all():
@@ -366,11 +387,6 @@ class Dispatcher:
                     session, row.template, MailKind(row.kind), recipient, now, key=f"instead:{row.id}",
                     severity=Severity(row.severity), facts={**row.facts, "instead_of": row.name},
                 )  # fmt: skip
-
-
-def _short(letter: Letter) -> tuple[str, str]:
-    """What a phone shows: the subject, and where to read on. No quote, no name."""
-    return letter.subject, letter.text[:1000]
 
 
 def _counts(due: AlertRow) -> ColumnElement[bool]:

@@ -141,6 +141,11 @@ def _both(first: tuple[Owed, ...], heads: tuple[str, ...], *, phones: bool) -> t
     return (Owed("chair", phones), *(o for o in first if o.role != "chair"))
 
 
+def phones_ring_at(now: datetime, severity: Severity, policy: ChainPolicy) -> datetime:
+    """When phones may ring for what is of this ``severity``: a CRISIS at any hour, anything else by day."""
+    return _by_day(now, severity is Severity.CRISIS, policy)
+
+
 def is_night(moment: datetime, policy: ChainPolicy) -> bool:
     """Whether the organisation's wall clock shows a time in the night of the settings."""
     clock = moment.astimezone(policy.zone).time()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, true, update
+from sqlalchemy import ColumnElement, select, true, update
 from sqlalchemy.orm import Session
 
 from alerts.model import MailKind, Recipient, Severity
@@ -188,21 +188,40 @@ class Desk:
                 revision=row.revision,
                 facts=facts,
             )
-            if phones and recipient.phones:
-                self.owe(
-                    session,
-                    "phone",
-                    MailKind.ALERT,
-                    recipient,
-                    now,
-                    incident=incident,
-                    revision=row.revision,
-                    facts=facts,
-                    channel="phone",
-                )
+            if phones:
+                self.ring(session, incident, recipient, now, revision=row.revision, facts=facts)
             note(session, incident.id, now, "Earshot", f"Owed to {recipient.name} ({ROLE_WORDS[recipient.role]}).")
         row.next_step += 1
         row.next_step_at = next_at
+
+    def ring(
+        self,
+        session: Session,
+        incident: Incident,
+        recipient: Recipient,
+        now: datetime,
+        *,
+        revision: int,
+        facts: Mapping[str, Any],
+    ) -> None:
+        """Owe a ring to each phone of a person, each with tries of its own. It says how things stand when it leaves, so
+        what still waits for that phone about this incident falls away."""
+        for number in self.phones_of(recipient):
+            older = select(AlertRow).where(
+                is_owed(), AlertRow.incident_id == incident.id, AlertRow.channel == "phone",
+                AlertRow.role == recipient.role, AlertRow.claimed.is_(False),
+            )  # fmt: skip
+            for row in session.scalars(older).all():
+                if row.facts.get("phone") == number:
+                    row.superseded_at = now
+            self.owe(
+                session, "phone", MailKind.ALERT, recipient, now,
+                key=number, incident=incident, revision=revision, facts={**facts, "phone": number}, channel="phone",
+            )  # fmt: skip
+
+    def phones_of(self, recipient: Recipient) -> dict[str, str]:
+        """A person's phones by what stands for each in the outbox, for their addresses hold secrets."""
+        return {self.keys.digest("phone", url)[:16]: url for url in recipient.phones}
 
     def _chain(
         self, session: Session, row: IncidentRow, incident: Incident, now: datetime, *, step: int
@@ -320,13 +339,16 @@ def supersede(session: Session, incident_id: str, now: datetime, *, role: str = 
             AlertRow.incident_id == incident_id,
             AlertRow.template.in_([*CHAIN, "phone"]),
             AlertRow.role == role if role else true(),
-            AlertRow.delivered_at.is_(None),
-            AlertRow.superseded_at.is_(None),
-            AlertRow.refused_at.is_(None),
+            is_owed(),
         )
         .values(superseded_at=now)
     )
     return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+def is_owed() -> ColumnElement[bool]:
+    """Rows of the outbox that are owed still."""
+    return AlertRow.delivered_at.is_(None) & AlertRow.superseded_at.is_(None) & AlertRow.refused_at.is_(None)
 
 
 def say_once(session: Session, key: str, now: datetime) -> bool:

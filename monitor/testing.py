@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from alerts import mailer, phone
-from alerts.model import Letter, Severity
+from alerts.model import DeliveryFailed, Letter, Severity
 from alerts.testing import MemoryMailer
 from connectors.errors import ConnectorError
 from connectors.model import Allowance, Batch, Coverage, Mention, PollPlan
@@ -98,8 +98,7 @@ class Bench:
         if work is mailer.deliver:
             return self._house.mailer(args[1])
         if work is phone.ring:
-            self._house.rung.append((args[1], args[2]))
-            return None
+            return self._house.ring(*args)
         if work is poll.fetch:
             return self._house.fetch(args[0], args[3], args[4])
         if work is poll.recheck:
@@ -116,6 +115,10 @@ class House:
         self.now = START
         self.mailer = MemoryMailer()
         self.rung: list[tuple[str, str]] = []
+        self.rings: list[tuple[str, str, str, str]] = []
+        """Every ring with its address, title, words and link."""
+        self.silent: set[str] = set()
+        """Addresses of phones that take nothing."""
         self._said: dict[str, list[tuple[datetime, int, Mention]]] = {name: [] for name in platforms}
         self._shown: dict[str, dict[str, Mention]] = {name: {} for name in platforms}
         self.gone: dict[str, set[str]] = {name: set() for name in platforms}
@@ -192,6 +195,13 @@ class House:
         gone = tuple(i for i in ids if i in self.gone[platform])
         present = tuple(self._shown[platform][i] for i in ids if i in self._shown[platform] and i not in gone)
         return Batch(present, gone=gone)
+
+    def ring(self, url: str, title: str, body: str, link: str = "") -> None:
+        """A phone that rings, or does not."""
+        if url in self.silent:
+            raise DeliveryFailed("The phone (ntfy) did not take the message.")
+        self.rung.append((title, body))
+        self.rings.append((url, title, body, link))
 
     def texts(self) -> set[str]:
         """Everything that was said so far and is long enough to be known again."""

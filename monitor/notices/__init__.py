@@ -116,10 +116,13 @@ def _finished(writer: Writer, notice: Notice) -> Notice:
 
 
 def _short(letter: Letter, notice: Notice) -> Letter:
-    """What a phone shows: the headline, and where to read on. No quote, no name, no link."""
-    again = f" {notice.news[0]}" if notice.news else ""
-    text = f"Please read the e-mail from Earshot now.{again}"
-    return replace(letter, text=f"DRILL. {text}" if notice.drill else text, html="", picture=None)
+    """What a phone shows: the headline, where to read on, and one link. No quote, no name."""
+    link = notice.links[0] if notice.links else None
+    lead = f"{link.label}:" if link else ""
+    text = " ".join(part for part in ("Please read the e-mail from Earshot now.", *notice.news[:1], lead) if part)
+    return replace(
+        letter, text=f"DRILL. {text}" if notice.drill else text, html="", picture=None, link=link.url if link else ""
+    )
 
 
 def _thread(session: Session, row: AlertRow, house: House) -> str:
@@ -150,6 +153,7 @@ TEMPLATES: Mapping[str, Callable[[Writer], Notice]] = {
     "heard_again": service.heard_again,
     "mail_ends": service.mail_ends,
     "phone": incidents.phone,
+    "phone_silent": service.phone_silent,
     "refused": service.refused,
     "ring": incidents.ring,
     "roundup": incidents.roundup,

@@ -31,7 +31,7 @@ from monitor.links import Purpose
 from monitor.model import IncidentState
 from monitor.notices.writer import House, Writer, present
 from monitor.store.tables import AlertRow, IncidentRow, MentionRow, PersonRow
-from monitor.visibility import Deed, hidden_from, is_unclear, may_act, may_see
+from monitor.visibility import STAND_IN, Deed, hidden_from, is_unclear, may_act, may_see
 
 
 def alert(writer: Writer) -> Notice:
@@ -127,8 +127,10 @@ def ring(writer: Writer) -> Notice:
 
 
 def phone(writer: Writer) -> Notice:
-    """The notice whose headline a phone shows."""
-    return replace(alert(writer), quotes=(), links=(), why=())
+    """The notice whose headline a phone shows, with the way to say that one is on it. For whoever stands in it says
+    no more than the mail does."""
+    notice = ring(writer) if writer.row.role == STAND_IN else alert(writer)
+    return replace(notice, quotes=(), links=notice.links[:1], why=())
 
 
 def headline_of(row: IncidentRow, advice: Advice) -> str:

@@ -224,6 +224,24 @@ def erased(writer: Writer) -> Notice:
     )
 
 
+def phone_silent(writer: Writer) -> Notice:
+    role = writer.word("role", "ceo")
+    words = ROLE_WORDS.get(role, role)
+    return Notice(
+        headline=f"A phone of the {words} cannot be rung",
+        severity=Severity.ALERT,
+        where="",
+        moment=writer.say(writer.row.made_at),
+        tag="PHONE SILENT",
+        summary="Alerts go by mail as usual, and this phone is tried again and again.",
+        facts=(
+            Fact("Who", f"{writer.word('name', words)} ({words})"),
+            Fact("What is wrong", writer.word("why", "it took no message")),
+            Fact("What to do", "On the server, look at phones in the settings; `earshot drill` tries them all."),
+        ),
+    )
+
+
 def refused(writer: Writer) -> Notice:
     role = writer.word("refused", "ceo")
     name = writer.word("name", ROLE_WORDS.get(role, role))

@@ -305,6 +305,13 @@ MAILS = {
         scene=nothing,
         facts={"why": "The leave to send mail has ended. Give it anew with `earshot connect mail`."},
     ),
+    "phone_silent": Mail(
+        "phone_silent",
+        MailKind.DEAF,
+        to=OPERATOR,
+        scene=nothing,
+        facts={"role": "ceo", "name": "Rowan Ashdown", "why": "The phone (ntfy) did not take the message."},
+    ),
     "first_run": Mail("first_run", MailKind.REPORT, scene=history, row={"severity": 0}),
     "sign_in": Mail("sign_in", MailKind.TEST, to=POSTER, scene=nothing, row={"severity": 0}),
     "test": Mail("test", MailKind.TEST, scene=nothing, row={"severity": 0}),
