@@ -25,7 +25,7 @@ from monitor.clock import Clock
 from monitor.grants import read_grant, write_grant
 from monitor.keys import Keys, KeyUnreadable
 from monitor.poll import Runner
-from monitor.store.database import Database
+from monitor.store.database import Database, DatabaseUnreachable
 from monitor.store.tables import GrantRow
 from monitor.workers import DeadlineExceeded, WorkFailed
 
@@ -37,6 +37,10 @@ LEFT = timedelta(minutes=2)
 
 EARLY = timedelta(minutes=20)
 """With less than this left the next token is fetched ahead, so that a sign-in service that is away delays nothing."""
+
+
+_AWAY = (SQLAlchemyError, DatabaseUnreachable, KeyUnreadable, OSError)
+"""What the store and the install key may meet; the alarm about it must leave all the same."""
 
 
 class MailAccount:
@@ -165,7 +169,7 @@ class MailAccount:
             with self._database.read() as session:
                 row = session.get(GrantRow, self._row())
             text = self._keys().unseal(row.sealed) if row is not None else None
-        except (SQLAlchemyError, KeyUnreadable) as error:
+        except _AWAY as error:
             log.warning("the mail token could not be read", extra={"error": type(error).__name__})
             return None
         if text is None:

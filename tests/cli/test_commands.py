@@ -164,6 +164,29 @@ def test_the_doctor_finds_faults_says_what_to_do_and_ends_with_1(installation: I
     assert "Faults were found." in result.output
 
 
+def test_connecting_mail_is_for_oauth2_alone(installation: Installation) -> None:
+    result = installation.run("connect", "mail", stdin="")
+
+    assert result.exit_code == NO
+    assert 'set sign_in to "microsoft" or "google"' in result.output
+
+
+def test_a_refresh_token_for_mail_is_taken_from_standard_input_and_shown_nowhere(installation: Installation) -> None:
+    secret = "a-refresh-token-of-the-test"
+    mail = {
+        "host": "127.0.0.1", "port": 1, "security": "none", "from": "earshot@tessellateuk.example",
+        "username": "earshot@tessellateuk.example", "sign_in": "google", "client_id": "4711", "client_secret": "s3cret",
+        "auth_base_url": "http://127.0.0.1:1",
+    }  # fmt: skip
+    installation.write(mail=mail)
+
+    result = installation.run("connect", "mail", stdin=f"{secret}\n")
+
+    assert result.exit_code == UNREACHABLE
+    assert "sign-in service for mail could not be reached" in result.output
+    assert secret not in result.output
+
+
 def test_a_test_mail_and_asking_nobody_do_not_go_together(installation: Installation) -> None:
     result = installation.run("doctor", "--offline", "--mail")
 

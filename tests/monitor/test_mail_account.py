@@ -22,6 +22,7 @@ from alerts.mailbox import Mailbox
 from alerts.model import DeliveryFailed, Letter, MailKind
 from alerts.sign_in import SignInRefused
 from monitor import ping, renewal
+from monitor.keys import Keys, KeyUnreadable
 from monitor.mail_account import EARLY, MailAccount
 from monitor.store.tables import AlertRow, GrantRow
 from monitor.testing import PEOPLE, House, a_house
@@ -183,6 +184,18 @@ def test_mail_leaves_while_the_store_is_away(microsoft: Office, monkeypatch: pyt
     microsoft.send()
     microsoft.send()
 
+    assert len(microsoft.service.given) == 1
+
+
+def test_mail_leaves_without_the_install_key(microsoft: Office) -> None:
+    def gone() -> Keys:
+        raise KeyUnreadable("the install key cannot be used")
+
+    account = MailAccount(microsoft.settings, microsoft.house.app.database, gone, Inline(), microsoft.house.app.clock)
+    account.send(LETTER, MINUTE)
+    account.send(LETTER, MINUTE)
+
+    assert len(microsoft.box.letters) == 2
     assert len(microsoft.service.given) == 1
 
 
