@@ -128,7 +128,8 @@ def verify(session: Session, *, witnessed: str = "", keyed: bool = False) -> lis
     problems = ["The chain is written without the install key."] if bare else []
     before, plain, expected, known = START, START, 1, {0: (START, START)}
     blank, erased = set(), set()
-    for row in session.scalars(select(AuditRow).order_by(AuditRow.id).execution_options(yield_per=1000)):
+    rows = session.scalars(select(AuditRow).order_by(AuditRow.id).execution_options(yield_per=1000))
+    for row in rows:
         if row.id != expected:
             problems.append(f"Rows {expected} to {row.id - 1} are missing.")
         if row.words is None:
@@ -142,6 +143,7 @@ def verify(session: Session, *, witnessed: str = "", keyed: bool = False) -> lis
         before, plain, expected = row.chain, chain_of(plain, row), row.id + 1
         known[row.id] = (row.chain, plain)
         if len(problems) >= 20:
+            rows.close()
             return [*problems, "And more."]
     if last is None and expected > 1:
         problems.append("The head of the chain is missing.")

@@ -143,7 +143,8 @@ def _check_mentions(database: Database, said: list[Said]) -> None:
 
 
 def _check_alerts(database: Database, said: list[Said], mail: Unsteady) -> None:
-    letters = {letter.message_id: letter.message for letter in mail.letters}
+    # what leaves straight from memory, such as the word on a first start, stands in no outbox
+    letters = {e.message_id: e.message for e in mail.letters if not e.message_id.startswith("<distress.")}
     with database.read() as session:
         alerts = session.scalars(select(AlertRow)).all()
         rows = {mark_of(row.text or ""): row for row in session.scalars(select(MentionRow))}

@@ -34,6 +34,8 @@ from connectors.standins.server import Server
 from connectors.standins.world import Post, World
 from connectors.standins.x import XStandIn
 from connectors.standins.youtube import YouTubeStandIn
+from monitor import audit
+from monitor.keys import load_keys
 from monitor.settings import Settings, read
 from monitor.store.database import Database
 from monitor.store.tables import MentionRow, PlatformRow
@@ -531,8 +533,9 @@ def eventually(is_so: Callable[[], object], seconds: float, what: str, pause: fl
 
 @contextlib.contextmanager
 def store(raw: Mapping[str, Any]) -> Iterator[Database]:
-    """The store of a daemon, for looking."""
-    database = Database(raw["store"]["url"])
+    """The store of a daemon, for looking; with its install key, which the audit is chained with."""
+    folder = Path(raw["store"]["state_dir"])
+    database = Database(raw["store"]["url"], info={audit.KEY: lambda: load_keys(folder).sign_key("audit")})
     try:
         yield database
     finally:
