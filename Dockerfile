@@ -31,8 +31,8 @@ USER 10001:10001
 WORKDIR /var/lib/earshot
 VOLUME /var/lib/earshot
 EXPOSE 8080
-# /health answers 200 while alerts can leave, 503 when they may not.
+# /health?alive asks of the process alone: where mail or a platform is down, a restart mends nothing.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/health', timeout=4)"]
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/health?alive', timeout=4)"]
 ENTRYPOINT ["earshot"]
 CMD ["run"]

@@ -188,8 +188,9 @@ def _tidy(text: str) -> str:
 
 def _plain(notice: Notice) -> tuple[str, str, str]:
     drill = "DRILL: " if notice.drill else ""
-    reference = f" [{notice.reference}]" if notice.reference else ""
-    subject = f"{drill}{notice.word}: {notice.headline}{reference}"
+    words = notice.subject or notice.headline
+    told = f"[{notice.word}] {words}, {notice.reference}" if notice.reference else f"{notice.word}: {words}"
+    subject = f"{drill}{told}"
     lines = [subject, "", notice.summary, f"Where: {notice.where}", f"When: {notice.moment}", notice.reach]
     lines += [f"{fact.label}: {fact.text}" for fact in notice.facts] + list(notice.news)
     lines += [f"{reason.sentence} (policy {reason.clause})" for reason in notice.why]

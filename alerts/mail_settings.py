@@ -13,6 +13,20 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
+class Relay:
+    """A second mail server, for the time when the first takes mail for nobody. Without ``host`` there is none; without
+    ``from`` it sends with the first one's."""
+
+    host: str = ""
+    port: int = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: str = field(default="", repr=False, metadata={"secret": True})
+    sender: str = field(default="", metadata={"key": "from"})
+    ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MailSettings:
     """How mail leaves. ``sender`` is written ``from`` in the file: an address, or ``Earshot <address>``."""
 
@@ -37,6 +51,8 @@ class MailSettings:
     """Leave to send, given by a person; ``earshot connect mail`` asks for it and keeps it sealed instead."""
     auth_base_url: str = ""
     """Where tokens are asked for, instead of at Microsoft or Google themselves."""
+    relay: Relay = Relay()
+    """A second mail server, used while the first takes mail for nobody."""
 
     def __post_init__(self) -> None:
         if not _is_host(self.host):
@@ -51,6 +67,10 @@ class MailSettings:
         if self.ehlo_name and not _is_name(self.ehlo_name):
             raise ValueError("ehlo_name: this machine's name, such as earshot.charity.example")
         self._check_sign_in()
+        try:
+            _ = self.second
+        except ValueError as error:
+            raise ValueError(f"relay.{error}") from None
         if (self.username or self.sign_in != "password") and self.security == "none" and self.host not in LOOPBACK:
             raise ValueError('security: "starttls" or "tls", for a password may not travel in the clear')
 
@@ -75,6 +95,17 @@ class MailSettings:
             raise ValueError("client_secret: the OAuth client's secret, from Google's console")
         if self.auth_base_url and not _is_safe_place(self.auth_base_url):
             raise ValueError("auth_base_url: an address that begins with https://")
+
+    @property
+    def second(self) -> MailSettings | None:
+        """The second mail server as one to send with; None where the settings name none."""
+        relay = self.relay
+        if not relay.host:
+            return None
+        return MailSettings(
+            relay.host, relay.sender or self.sender, relay.port, relay.security, relay.username, relay.password,
+            relay.ca_file, self.reply_to, self.ehlo_name,
+        )  # fmt: skip
 
     @property
     def uses_oauth(self) -> bool:

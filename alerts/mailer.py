@@ -22,9 +22,9 @@ from typing import Any, Protocol
 
 from alerts import addresses
 from alerts.mail_settings import MailSettings
-from alerts.model import DeliveryFailed, Letter
-from alerts.sign_in import numbers as _code
-from alerts.sign_in import sign_in_by_password, sign_in_by_token
+from alerts.model import DeliveryFailed, Letter, Refusal, Stage
+from alerts.replies import as_refusal
+from alerts.sign_in import SignInRefused, about_sign_in, sign_in_by_password, sign_in_by_token
 from alerts.signs import visible
 
 VERB_TIMEOUT = 30.0
@@ -48,8 +48,8 @@ def deliver(settings: MailSettings, letter: Letter, access_token: str = "") -> N
     """Hand one letter to the mail server; returning means that the server has taken it. ``access_token`` takes the
     password's place where ``settings`` sign in by OAuth2.
 
-    Raises ``DeliveryFailed``: permanent when the recipient or the letter was refused with a 5xx, else temporary;
-    ``unclear`` when the line broke between the final dot and its answer. A fault at QUIT is no fault.
+    Raises ``DeliveryFailed`` with the server's refusal, where it gave one; ``unclear`` when the line broke between the
+    final dot and its answer. A fault at QUIT is no fault.
     """
     recipient, unusual = _on_the_wire(letter.recipient_address)
     message = as_message(settings, letter)
@@ -159,7 +159,9 @@ def _on_the_wire(address: str) -> tuple[str, bool]:
     """The address for RCPT: the domain in ASCII, and whether what is left needs SMTPUTF8."""
     wire = addresses.on_the_wire(address)
     if any(c in wire for c in "<>") or any(c.isspace() or not c.isprintable() for c in wire):
-        raise DeliveryFailed("The recipient's address is not an address.", permanent=True)
+        # what a server would answer, had it been asked
+        refusal = Refusal(Stage.RECIPIENT, 553, "5.1.3")
+        raise DeliveryFailed("The recipient's address is not an address.", refusal=refusal)
     return wire, _is_unusual(wire)
 
 
@@ -175,17 +177,23 @@ def _is_unusual(address: str) -> bool:
 def _session(settings: MailSettings, access_token: str) -> Iterator[smtplib.SMTP]:
     """A secured, signed-in line. Its faults leave as ``DeliveryFailed``; whether QUIT is heard does not matter."""
     smtp: smtplib.SMTP | None = None
+    stands = False
     try:
         smtp = _connect(settings)
         _secure(smtp, settings)
         _sign_in(smtp, settings, access_token)
+        stands = True
         yield smtp
         with suppress(smtplib.SMTPException, OSError):
             smtp.quit()
     except DeliveryFailed:
         raise
+    except smtplib.SMTPResponseException as error:
+        refusal = as_refusal(Stage.GREETING, error.smtp_code, error.smtp_error)
+        raise DeliveryFailed(f"The mail server answered {refusal}.", refusal=refusal) from None
     except (smtplib.SMTPException, OSError) as error:
-        raise DeliveryFailed(_say(error), operator=isinstance(error, ssl.SSLCertVerificationError)) from None
+        untrusted = isinstance(error, ssl.SSLCertVerificationError)
+        raise DeliveryFailed(_say(error), operator=untrusted, unanswered=not stands and not untrusted) from None
     finally:
         if smtp is not None:
             smtp.close()
@@ -210,7 +218,11 @@ def _secure(smtp: smtplib.SMTP, settings: MailSettings) -> None:
     if settings.security == "starttls":
         try:
             smtp.starttls(context=_context(settings))
-        except (smtplib.SMTPNotSupportedError, smtplib.SMTPResponseException):
+        except smtplib.SMTPResponseException as error:
+            raise _refused(
+                "refuses STARTTLS", Stage.GREETING, error.smtp_code, error.smtp_error, operator=True
+            ) from None
+        except smtplib.SMTPNotSupportedError:
             raise DeliveryFailed(
                 "The mail server does not offer STARTTLS, and nothing is sent in the clear.", operator=True
             ) from None
@@ -238,32 +250,38 @@ def _context(settings: MailSettings) -> ssl.SSLContext:
 
 def _mail_from(smtp: smtplib.SMTP, settings: MailSettings, *, unusual: bool) -> None:
     if unusual and not smtp.has_extn("smtputf8"):
-        raise DeliveryFailed("The mail server cannot send to an address with such letters.", permanent=True)
-    sender, sender_unusual = _on_the_wire(settings.address)
+        raise DeliveryFailed(
+            "The mail server cannot send to an address with such letters.",
+            refusal=Refusal(Stage.RECIPIENT, 553, "5.6.7"),
+        )
+    try:
+        sender, sender_unusual = _on_the_wire(settings.address)
+    except DeliveryFailed:
+        raise DeliveryFailed("Our own sender address is not an address.", operator=True) from None
     options = ["SMTPUTF8"] if unusual or sender_unusual else []
     if options:
         smtp.command_encoding = "utf-8"
     code, text = smtp.mail(sender, options)
     if code != 250:
-        # The sender is the same for everybody: refusing it says nothing about this person's address, so the
-        # letter waits for the operator instead of being given up.
-        raise DeliveryFailed(f"The mail server refused our sender address ({_code(code, text)}).", operator=code >= 500)
+        # The sender is the same for everybody: refusing it says nothing about this person's address.
+        raise _refused("refused our sender address", Stage.SENDER, code, text, operator=code >= 500)
 
 
 def _rcpt_to(smtp: smtplib.SMTP, recipient: str) -> None:
     code, text = smtp.rcpt(recipient)
     if code not in (250, 251):
-        raise DeliveryFailed(f"The mail server refused the recipient ({_code(code, text)}).", permanent=code >= 500)
+        raise _refused("refused the recipient", Stage.RECIPIENT, code, text)
 
 
 def _data(smtp: smtplib.SMTP, content: bytes) -> None:
     code, text = smtp.docmd("DATA")
     if code != 354:
-        raise DeliveryFailed(f"The mail server would not take the letter ({_code(code, text)}).", permanent=code >= 500)
+        raise _refused("would not take the letter", Stage.LETTER, code, text)
     stuffed = re.sub(rb"(?m)^\.", b"..", content)
     smtp.send(stuffed + (b"" if stuffed.endswith(b"\r\n") else b"\r\n") + b".\r\n")
     assert smtp.sock is not None
     smtp.sock.settimeout(DOT_TIMEOUT)
+    _keep_alive(smtp.sock)
     try:
         code, text = smtp.getreply()
     except (smtplib.SMTPException, OSError):
@@ -272,7 +290,25 @@ def _data(smtp: smtplib.SMTP, content: bytes) -> None:
         if smtp.sock is not None:
             smtp.sock.settimeout(VERB_TIMEOUT)
     if code != 250:
-        raise DeliveryFailed(f"The mail server refused the letter ({_code(code, text)}).", permanent=code >= 500)
+        raise _refused("refused the letter", Stage.LETTER, code, text)
+
+
+def _keep_alive(line: socket.socket) -> None:
+    """Let the system notice within a minute when nobody is left at the other end of a line on which we only wait."""
+    with suppress(OSError, AttributeError):
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+
+
+def _refused(what: str, stage: Stage, code: int, text: bytes | str, *, operator: bool = False) -> DeliveryFailed:
+    """A refusal as our error. One that speaks of signing in, to whichever verb, says nothing of anybody's address."""
+    sentence = about_sign_in(code, text)
+    if sentence is not None:
+        return SignInRefused(sentence, refusal=as_refusal(Stage.SIGN_IN, code, text))
+    refusal = as_refusal(stage, code, text)
+    return DeliveryFailed(f"The mail server {what} ({refusal}).", refusal=refusal, operator=operator)
 
 
 def _say(error: Exception) -> str:
@@ -287,8 +323,6 @@ def _say(error: Exception) -> str:
             return "The mail server's name was not found."
         case ConnectionRefusedError():
             return "The mail server refused the connection."
-        case smtplib.SMTPResponseException():
-            return f"The mail server answered {_code(error.smtp_code, error.smtp_error)}."
         case smtplib.SMTPServerDisconnected():
             return "The mail server closed the line."
         case _:

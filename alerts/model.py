@@ -37,19 +37,60 @@ class MailKind(StrEnum):
     TEST = "test"
 
 
-class DeliveryFailed(Exception):
-    """A message was not accepted. ``permanent``: never try this address again, go to the next person.
+class Stage(StrEnum):
+    """How far a conversation with a mail server had come when it said no."""
 
-    ``unclear`` is true when the message may have been accepted although no answer came; ``operator`` when
-    only the operator can mend it (sign-in, certificate, sender address). ``why`` holds no secret and no address.
+    GREETING = "greeting"
+    SIGN_IN = "sign-in"
+    SENDER = "sender"
+    RECIPIENT = "recipient"
+    LETTER = "letter"
+    """DATA, and the answer after the final dot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a mail server answered instead of taking the letter. What follows from it is decided elsewhere.
+
+    ``enhanced`` is the code of RFC 3463 such as ``5.1.1``, or nothing. ``words`` may hold addresses and worse: they
+    are compared with a list and never shown, logged or kept.
     """
 
-    def __init__(self, why: str, *, permanent: bool = False, unclear: bool = False, operator: bool = False) -> None:
+    stage: Stage
+    code: int
+    enhanced: str = ""
+    words: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.enhanced}".rstrip()
+
+
+class DeliveryFailed(Exception):
+    """A message was not accepted. ``refusal`` is the mail server's answer, where it gave one.
+
+    ``unanswered`` is true when no conversation came about at all (no route, no name, no answer); ``unclear`` when the
+    message may have been accepted although no answer came; ``operator`` when only the operator can mend it (sign-in,
+    certificate, sender address); ``permanent`` when there is nothing to try again with. ``why`` holds no secret and
+    no address.
+    """
+
+    def __init__(
+        self,
+        why: str,
+        *,
+        refusal: Refusal | None = None,
+        unanswered: bool = False,
+        unclear: bool = False,
+        operator: bool = False,
+        permanent: bool = False,
+    ) -> None:
         super().__init__(why)
         self.why = why
-        self.permanent = permanent
+        self.refusal = refusal
+        self.unanswered = unanswered
         self.unclear = unclear
         self.operator = operator
+        self.permanent = permanent
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +211,9 @@ class Notice:
     organisation: str = ""
     reference: str = ""
     """The incident's short name, for the subject and for the telephone."""
+    subject: str = ""
+    """What the subject says where that is not the headline: the same in a whole conversation, for mail programs leave
+    out what stands in brackets and split a conversation where the rest changes."""
     tag: str = ""
     """The word on the banner and at the start of the subject; the severity's own where empty."""
     preview: str = ""

@@ -12,7 +12,8 @@ import re
 import smtplib
 from collections.abc import Callable
 
-from alerts.model import DeliveryFailed
+from alerts.model import DeliveryFailed, Refusal, Stage
+from alerts.replies import as_refusal
 
 LONGEST_LINE = 510
 """Octets of a command without its line end (RFC 5321, 4.5.3.1.4); a longer first answer waits for the server's 334."""
@@ -23,8 +24,8 @@ STEPS = "docs/credentials.md has the steps"
 class SignInRefused(DeliveryFailed):
     """The mail server would not let us in. The operator's to mend where it is for good, and nobody's dead address."""
 
-    def __init__(self, why: str, *, operator: bool = True) -> None:
-        super().__init__(why, operator=operator)
+    def __init__(self, why: str, *, refusal: Refusal | None = None) -> None:
+        super().__init__(why, refusal=refusal, operator=refusal is None or refusal.code >= 500)
 
 
 def sign_in_by_password(smtp: smtplib.SMTP, username: str, password: str) -> None:
@@ -63,8 +64,7 @@ def sign_in_by_token(smtp: smtplib.SMTP, username: str, access_token: str) -> No
 
 def numbers(code: int, text: bytes | str) -> str:
     """A reply's numbers alone: its words may hold addresses or worse."""
-    match = re.match(r"\s*([245]\.\d{1,3}\.\d{1,3})\b", _words(text))
-    return f"{code} {match[1]}" if match else str(code)
+    return str(as_refusal(Stage.SIGN_IN, code, text))
 
 
 def about_sign_in(code: int, text: bytes | str) -> str | None:
@@ -81,7 +81,7 @@ def unless_about_sign_in(code: int, text: bytes | str) -> None:
     """Raise ``SignInRefused`` where a refusal speaks of signing in, which says nothing of anybody's address."""
     sentence = about_sign_in(code, text)
     if sentence is not None:
-        raise SignInRefused(sentence, operator=code >= 500)
+        raise SignInRefused(sentence, refusal=as_refusal(Stage.SIGN_IN, code, text))
 
 
 _OF_DOMAINS = re.compile(r"\d{3} [45]\.7\.2\d\b")
@@ -152,7 +152,8 @@ def _sign_in(smtp: smtplib.SMTP, ways: dict[str, Callable[[], _Reply]], none_fit
         unless_about_sign_in(code, text)
         refusals.append((code, text))
     code, text = next((reply for reply in refusals if reply[0] == 535), refusals[-1])
-    raise SignInRefused(refused.format(numbers=numbers(code, text)), operator=code >= 500)
+    refusal = as_refusal(Stage.SIGN_IN, code, text)
+    raise SignInRefused(refused.format(numbers=refusal), refusal=refusal)
 
 
 def _offered(smtp: smtplib.SMTP) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -60,6 +60,9 @@ class App:
         self._runner = runner
         self._scorer = scorer
         self._stations = stations
+        self.standing_still: Callable[[], list[str]] | None = None
+        """The loops of the running daemon that make no progress; it says so itself, whatever the database does. None
+        where no daemon runs in this process."""
 
     @cached_property
     def database(self) -> Database:
@@ -193,12 +196,20 @@ class App:
     @cached_property
     def dispatcher(self) -> Dispatcher:
         """Delivers alerts."""
-        return Dispatcher(self.database, self.desk, self.letter, self.mail_account, self.runner, self.clock)
+        return Dispatcher(
+            self.database, self.desk, self.letter, self.mail_account, self.runner, self.clock, self.second_account
+        )
 
     @cached_property
     def mail_account(self) -> MailAccount:
         """Our account at the mail server."""
         return MailAccount(self.settings.mail, self.database, lambda: self.keys, self.runner, self.clock)
+
+    @cached_property
+    def second_account(self) -> MailAccount | None:
+        """Our account at the second mail server, where the settings name one."""
+        second = self.settings.mail.second
+        return MailAccount(second, self.database, lambda: self.keys, self.runner, self.clock) if second else None
 
     def letter(self, session: Session, row: AlertRow, now: datetime) -> Letter:
         """The mail that an owed alert stands for, with the head of the audit as it is now."""

@@ -43,8 +43,10 @@ def put_back(session: Session, by: timedelta, now: datetime) -> None:
         row.due_at -= by
         row.retry_at = row.retry_at - by if row.retry_at is not None and row.retry_at > now else row.retry_at
     waits = (AlertRow.delivered_at.is_(None), AlertRow.superseded_at.is_(None), AlertRow.refused_at.is_(None))
-    for alert in session.scalars(select(AlertRow).where(*waits, AlertRow.retry_at > now)):
-        alert.retry_at -= by
+    for alert in session.scalars(select(AlertRow).where(*waits)):
+        alert.retry_at -= by if alert.retry_at > now else timedelta()
+        alert.tried_at = min(alert.tried_at, now) if alert.tried_at is not None else None
+        alert.failed_at = min(alert.failed_at, now) if alert.failed_at is not None else None
     for incident in session.scalars(select(IncidentRow).where(IncidentRow.next_step_at > now)):
         if incident.next_step_at is not None:
             incident.next_step_at -= by

@@ -26,7 +26,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from monitor import hearing, people, takeovers
+from monitor import people, rounds
 from monitor.app import App
 from monitor.clock_jump import Jumps, put_back, steady
 from monitor.distress import DAMAGED, FULL, OLDER, Distress, Trouble, free_space
@@ -191,6 +191,7 @@ class Daemon:
         self._feeder: threading.Thread | None = None
         self._jobs: list[Housekeeping] = []
         self._exit = 0
+        app.standing_still = self._stuck
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────
 
@@ -375,10 +376,7 @@ class Daemon:
 
         def work(session: Session) -> identity.Known | None:
             identity.watch(session, self._known)
-            app.desk.run_chains(session, now)
-            takeovers.tick(session, app.desk, now)
-            hearing.watch(session, app.desk, app.stations, app.limits, now)
-            hearing.sum_up_first_run(session, app.desk, app.stations, now)
+            rounds.look_after(session, app, now)
             return self._write_progress(session, now)
 
         self._remember(app.database.in_transaction(work))

@@ -1,31 +1,32 @@
 """From the outbox to the inbox: claim, compose, send, then mark. No crash at any instant loses an alert.
 
 Claiming pushes ``retry_at`` ahead in a short transaction; composing and sending run outside any. A second copy
-can only come where a reply or a mark was cut off, and then it carries the same Message-ID.
+can only come where a reply or a mark was cut off, and then it carries the same Message-ID. What follows for the
+person and the chain is ``monitor.reaching``.
 """
 
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, InterfaceError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from alerts import phone
 from alerts.model import DeliveryFailed, Letter, MailKind, Severity
 from monitor import ringing, visibility
 from monitor.clock import Clock
-from monitor.intake import incident_of
 from monitor.mail_account import MailAccount
-from monitor.model import IncidentState
-from monitor.outbox import CHAIN, ROLE_WORDS, Desk, note
+from monitor.outbox import CHAIN, ROLE_WORDS, Desk, is_owed, note
 from monitor.poll import Runner
+from monitor.reaching import Reach, out_since, waiting
 from monitor.store.database import Database
-from monitor.store.tables import AlertRow, IncidentRow, MentionRow, PersonRow
+from monitor.store.tables import AlertRow, IncidentRow, MentionRow
 from monitor.workers import DeadlineExceeded, Interrupted, WorkFailed
 
 log = logging.getLogger(__name__)
@@ -37,12 +38,6 @@ RUNG_WITHIN = timedelta(seconds=60)
 
 LEASE = DEADLINE + timedelta(seconds=30)
 """A claimed alert falls due again by itself after this, should the sender die without the daemon noticing."""
-
-GAPS = tuple(timedelta(seconds=s) for s in (10, 30, 60, 120, 300, 600, 900))
-"""Waiting times between tries; the last one repeats (reliability notes, 2.3)."""
-
-GIVE_UP_AFTER = timedelta(days=5)
-"""How long delivery is tried (RFC 5321, 4.5.4.1)."""
 
 WINDOW = timedelta(minutes=10)
 SINGLES, GRAVE_SINGLES = 5, 7
@@ -69,6 +64,15 @@ BUNDLED = frozenset({"alert", "alert_update", "unscored"}) | TIPS
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """How a try ended: taken (by the second mail server where ``by_relay``), failed, or never begun."""
+
+    failure: DeliveryFailed | None = None
+    by_relay: bool = False
+    untried: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Dispatcher:
     """Delivers what the outbox owes. Each method opens and closes its own transactions."""
 
@@ -79,82 +83,142 @@ class Dispatcher:
     mail: MailAccount
     runner: Runner
     clock: Clock
+    second: MailAccount | None = None
+    """The second mail server, used while the first takes mail for nobody."""
+    _held: set[str] = field(default_factory=set)
+    """Claims of ours whose sender is at work. A claim in the store that is not among them has lost its sender."""
+    _unsettled: dict[str, Ending] = field(default_factory=dict)
+    """Endings that could not be written down, kept until the database takes them."""
+
+    @property
+    def reach(self) -> Reach:
+        """What follows for persons."""
+        return Reach(self.desk, second_server=self.second is not None)
 
     def free(self) -> int:
-        """At the start: what a dead daemon had claimed falls due at once. Only the holder of the lock may call it."""
+        """At the start: what a dead daemon had claimed, and what could not leave before, falls due at once. Only the
+        holder of the lock may call it."""
 
         def work(session: Session) -> int:
-            result = session.execute(
+            now = self.clock()
+            freed = self._free_orphans(session, now)
+            session.execute(
                 update(AlertRow)
-                .where(_is_open(), AlertRow.claimed.is_(True))
-                .values(claimed=False, retry_at=self.clock(), unclear=True)
+                .where(is_owed(), AlertRow.outcome != "", AlertRow.claimed.is_(False), AlertRow.retry_at > now)
+                .values(retry_at=now)
             )
-            self.readdress(session)
-            return int(result.rowcount)  # type: ignore[attr-defined]
+            self.reach.readdress(session, now)
+            return freed
 
         return self.database.in_transaction(work)
 
     def readdress(self, session: Session) -> None:
-        """What still waits goes to the address of the present settings, not to the one it was owed to; what is owed to
-        somebody who has left, and whose role nobody holds, falls away."""
-        for role, address in session.execute(select(AlertRow.role, AlertRow.address).where(_is_open()).distinct()):
-            if role not in self.desk.people and not self.desk.roster.is_listed(role, address):
-                session.execute(
-                    update(AlertRow)
-                    .where(_is_open(), AlertRow.role == role, AlertRow.address == address)
-                    .values(superseded_at=self.clock())
-                )
-        for role in ("ceo", "chair", "operator"):
-            person = self.desk.person(session, role)
-            if person is not None:
-                session.execute(
-                    update(AlertRow)
-                    .where(_is_open(), AlertRow.role == role, AlertRow.address != person.email)
-                    .values(name=person.name, address=person.email, retry_at=self.clock())
-                )
+        """What still waits goes to the people of the present settings."""
+        self.reach.readdress(session, self.clock())
+
+    def look(self, session: Session, now: datetime) -> None:
+        """The watch's part: claims that lost their sender fall due, and whoever was not reached has the next told."""
+        self._free_orphans(session, now)
+        self.reach.look(session, now)
+
+    def _free_orphans(self, session: Session, now: datetime) -> int:
+        claimed = session.scalars(select(AlertRow).where(is_owed(), AlertRow.claimed.is_(True))).all()
+        # looked at after the store was: a sender holds its claim before it is committed
+        lost = [row for row in claimed if row.id not in self._held and row.id not in self._unsettled]
+        for row in lost:
+            row.claimed, row.retry_at, row.unclear = False, now, True
+            row.tried_at = row.tried_at if row.outcome else None
+        return len(lost)
 
     def deliver_next(self) -> bool:
         """Deliver the worst overdue alert; False when nothing is due. Never raises for a delivery that failed;
         ``Interrupted`` for one that the end of the house broke off."""
-        claimed = self.database.in_transaction(self._claim)
+        self._settle_late()
+        claimed = self._claimed()
         if claimed is None:
             return False
-        failure = self._try(claimed)
-        if failure is None:
-            self.database.in_transaction(lambda s: self._settle(s, claimed))
-        else:
-            self.database.in_transaction(lambda s: self._settle_failure(s, claimed, failure))
+        try:
+            self._unsettled[claimed] = self._try(claimed)
+        finally:
+            self._held.discard(claimed)
+        self._settle_one(claimed)
         return True
 
-    def _try(self, alert_id: str) -> DeliveryFailed | None:
-        """Send one alert; what went wrong, or None."""
+    def _claimed(self) -> str | None:
+        held: list[str] = []
+
+        def work(session: Session) -> str | None:
+            claimed = self._claim(session)
+            if claimed is not None:
+                held.append(claimed)
+                self._held.add(claimed)
+            return claimed
+
         try:
-            self._send(alert_id)
+            return self.database.in_transaction(work)
+        except BaseException:
+            self._held.difference_update(held)  # whether it was committed or not: the watch frees what is claimed
+            raise
+
+    def _settle_late(self) -> None:
+        """Write down endings that the database did not take before. Raises where it still takes nothing."""
+        for alert_id in tuple(self._unsettled):
+            self._settle_one(alert_id)
+
+    def _settle_one(self, alert_id: str) -> None:
+        ending = self._unsettled.get(alert_id)
+        if ending is None:
+            return
+        try:
+            self.database.in_transaction(partial(self._settle, alert_id=alert_id, ending=ending))
+        except (DatabaseError, InterfaceError) as error:
+            if not isinstance(error, (IntegrityError, DataError, ProgrammingError)):
+                raise  # it is away, busy, full or damaged: kept for later
+            self._settle_plainly(alert_id, ending)
+        except Exception:  # bulkhead: a channel
+            self._settle_plainly(alert_id, ending)
+        self._unsettled.pop(alert_id, None)
+
+    def _settle_plainly(self, alert_id: str, ending: Ending) -> None:
+        """Whatever else breaks: a letter that was taken does not leave again and again, and stops no other."""
+        log.exception("what follows from a delivery could not be done", extra={"alert": alert_id[:12]})
+
+        def work(session: Session) -> None:
+            now, taken = self.clock(), ending.failure is None and not ending.untried
+            values = {"delivered_at": now} if taken else {"retry_at": now + timedelta(minutes=15)}
+            session.execute(update(AlertRow).where(AlertRow.id == alert_id).values(claimed=False, **values))
+
+        self.database.in_transaction(work)
+
+    def _try(self, alert_id: str) -> Ending:
+        """Send one alert; how that ended."""
+        try:
+            return Ending(by_relay=self._send(alert_id))
         except DeliveryFailed as failure:
-            return failure
+            return Ending(failure)
         except Interrupted:
             raise  # it stays claimed, and whoever starts next sends it at once
+        except SQLAlchemyError as error:  # the database's fault says nothing of the mail
+            log.error("an alert could not be read", extra={"alert": alert_id[:12], "error": type(error).__name__})
+            return Ending(untried=True)
         except Exception as error:  # bulkhead: a channel
             log.exception("an alert could not be delivered", extra={"alert": alert_id[:12]})
-            return DeliveryFailed(f"delivery broke down ({type(error).__name__})")
-        return None
+            return Ending(DeliveryFailed(f"delivery broke down ({type(error).__name__})"))
 
     def is_due(self) -> bool:
-        """Whether any alert is overdue now: a cheap look before a transaction that writes."""
+        """Whether there is anything to send or to write down: a cheap look before a transaction that writes."""
+        if self._unsettled:
+            return True
         with self.database.read() as session:
             due = (
-                select(AlertRow.id).where(_is_open(), AlertRow.retry_at <= self.clock(), AlertRow.bundle == "").limit(1)
+                select(AlertRow.id).where(is_owed(), AlertRow.retry_at <= self.clock(), AlertRow.bundle == "").limit(1)
             )
             return session.scalar(due) is not None
 
     def waiting(self) -> tuple[int, datetime | None]:
-        """How many alerts are owed and open, and when the oldest of them was made."""
+        """How many alerts are owed and due, and when the oldest of them was made."""
         with self.database.read() as session:
-            owed = select(func.count(), func.min(AlertRow.made_at)).where(
-                _is_open(), ~ringing.is_held(self.desk, self.clock())
-            )
-            row = session.execute(owed).one()
-            return int(row[0]), row[1]
+            return waiting(session, self.desk, self.clock())
 
     # ── claim ───────────────────────────────────────────────────────────────────────────────────
 
@@ -164,7 +228,7 @@ class Dispatcher:
         for _ in range(20):
             due = session.scalars(
                 select(AlertRow)
-                .where(_is_open(), AlertRow.retry_at <= now, AlertRow.bundle == "")
+                .where(is_owed(), AlertRow.retry_at <= now, AlertRow.bundle == "")
                 .order_by(AlertRow.severity.desc(), AlertRow.retry_at)
                 .limit(1)
                 .with_for_update(skip_locked=True)
@@ -192,6 +256,7 @@ class Dispatcher:
             due.retry_at = now + LEASE
             due.claimed = True
             due.attempts += 1
+            due.tried_at = due.tried_at or now
             return due.id
         return None
 
@@ -206,13 +271,13 @@ class Dispatcher:
         mine = (AlertRow.address == due.address, AlertRow.channel == "mail", AlertRow.bundle == "", _counts(due))
         left = session.scalars(select(AlertRow.delivered_at).where(*mine, AlertRow.delivered_at > now - WINDOW)).all()
         under_way = session.scalars(
-            select(AlertRow.retry_at).where(*mine, AlertRow.claimed.is_(True), _is_open(), AlertRow.retry_at > now)
+            select(AlertRow.retry_at).where(*mine, AlertRow.claimed.is_(True), is_owed(), AlertRow.retry_at > now)
         ).all()
         moments = sorted([*(at for at in left if at is not None), *(until - LEASE for until in under_way)])
         room = (GRAVE_SINGLES if due.severity >= int(Severity.CRISIS) else SINGLES) - len(moments)
         if room > 0:
             waiting = session.scalar(
-                select(func.count()).where(*self._bundled_with(due), _is_open(), AlertRow.retry_at <= now)
+                select(func.count()).where(*self._bundled_with(due), is_owed(), AlertRow.retry_at <= now)
             )
             return None if (waiting or 0) <= room else now  # else the first few would leave and the rest wait
         if due.template not in TIPS and not _is_storm(session, now):
@@ -226,9 +291,9 @@ class Dispatcher:
         """Put everything that waits for this person into one round-up, or let it wait for the next one."""
         mine = self._bundled_with(due)
         if until > now:
-            session.execute(update(AlertRow).where(_is_open(), *mine, AlertRow.retry_at <= now).values(retry_at=until))
+            session.execute(update(AlertRow).where(is_owed(), *mine, AlertRow.retry_at <= now).values(retry_at=until))
             return None
-        rows = session.scalars(select(AlertRow).where(_is_open(), *mine, AlertRow.retry_at <= now)).all()
+        rows = session.scalars(select(AlertRow).where(is_owed(), *mine, AlertRow.retry_at <= now)).all()
         recipient = self.desk.person(session, due.role)
         if recipient is None or len(rows) < 2:
             return due
@@ -261,18 +326,23 @@ class Dispatcher:
 
     # ── send ────────────────────────────────────────────────────────────────────────────────────
 
-    def _send(self, alert_id: str) -> None:
+    def _send(self, alert_id: str) -> bool:
+        """Send one alert; True where the second mail server took it in place of the first."""
         now = self.clock()
         with self.database.read() as session:
             row = session.get_one(AlertRow, alert_id)
             channel = row.channel
             letter = self.letter(session, row, now)
             phones = ringing.phones(session, self.desk, row) if channel == "phone" else ()
+            second = self.second if channel == "relay" or out_since(session) is not None else None
         try:
             if channel == "phone":
                 self._ring(letter, phones)
-            else:
-                self.mail.send(letter, DEADLINE)
+                return False
+            if channel == "relay":
+                (second or self.mail).send(letter, DEADLINE)
+                return True
+            return self._mail(letter, second)
         except DeadlineExceeded:
             whose = "phone" if channel == "phone" else "mail server"
             raise DeliveryFailed(f"the {whose} kept us waiting and was given up", unclear=True) from None
@@ -290,19 +360,49 @@ class Dispatcher:
         if failures and len(failures) == len(urls):
             raise failures[-1]
 
+    def _mail(self, letter: Letter, second: MailAccount | None) -> bool:
+        """Hand it to the mail server, and while that takes mail for nobody to the second one."""
+        try:
+            self.mail.send(letter, DEADLINE)
+        except DeliveryFailed as failure:
+            if second is None:
+                raise
+            try:
+                second.send(letter, DEADLINE)
+            except DeliveryFailed:
+                raise failure from None
+            return True
+        return False
+
     # ── settle ──────────────────────────────────────────────────────────────────────────────────
 
-    def _settle(self, session: Session, alert_id: str) -> None:
+    def _settle(self, session: Session, *, alert_id: str, ending: Ending) -> None:
         now = self.clock()
         row = session.get_one(AlertRow, alert_id)
-        row.delivered_at, row.claimed, row.last_error = now, False, ""
-        person = session.get(PersonRow, row.role)
-        if person is not None and person.refused_at is not None and row.channel == "mail":
-            person.refused_at = None  # the address takes mail again
+        if not row.claimed:
+            return  # written down before, though the answer to the commit was lost
+        row.claimed = False
+        if ending.untried:
+            row.retry_at, row.attempts = now, row.attempts - 1
+            row.tried_at = row.tried_at if row.outcome else None
+        elif ending.failure is None:
+            self._settle_taken(session, row, now, by_relay=ending.by_relay)
+        else:
+            self._settle_failure(session, row, ending.failure, now)
+
+    def _settle_taken(self, session: Session, row: AlertRow, now: datetime, *, by_relay: bool) -> None:
+        row.delivered_at, row.last_error = now, ""
+        if row.channel == "mail" and not by_relay:
+            row.outcome = ""
+            self.reach.taken(session, row, now)
+        taken = [row]
         if row.template == "roundup":
-            session.execute(
-                update(AlertRow).where(AlertRow.bundle == row.id, _is_open()).values(delivered_at=now, claimed=False)
-            )
+            taken += session.scalars(select(AlertRow).where(AlertRow.bundle == row.id, is_owed())).all()
+        for told in taken:
+            told.delivered_at, told.claimed = now, False
+            incident = session.get(IncidentRow, told.incident_id) if told.incident_id else None
+            if incident is not None and told.template in {*CHAIN, "phone"}:
+                incident.reached_at = incident.reached_at or now
         if row.incident_id and row.template in {*CHAIN, "phone"}:
             words = "E-mailed" if row.channel == "mail" else "Rung"
             note(
@@ -313,80 +413,15 @@ class Dispatcher:
             extra={"alert": row.id[:12], "template": row.template, "role": row.role, "attempts": row.attempts},
         )
 
-    def _settle_failure(self, session: Session, alert_id: str, failure: DeliveryFailed) -> None:
-        now = self.clock()
-        row = session.get_one(AlertRow, alert_id)
-        row.claimed, row.unclear, row.last_error = False, row.unclear or failure.unclear, failure.why[:300]
-        log.warning(
-            "not delivered",
-            extra={"alert": row.id[:12], "template": row.template, "role": row.role, "permanent": failure.permanent},
-        )
+    def _settle_failure(self, session: Session, row: AlertRow, failure: DeliveryFailed, now: datetime) -> None:
+        row.unclear, row.last_error = row.unclear or failure.unclear, failure.why[:300]
+        self.reach.failed(session, row, failure, now)
         if row.channel == "phone":
             ringing.failed(session, self.desk, row, failure, now)
-        if failure.permanent:
-            self._refuse(session, row, failure, now)
-            return
-        gap = GAPS[min(row.attempts - 1, len(GAPS) - 1)]
-        row.retry_at = now + gap * random.uniform(0.9, 1.1)  # noqa: S311 - spreads the tries, no secret
-        if now - row.made_at > GIVE_UP_AFTER:
-            self._refuse(session, row, failure, now)
-
-    def _refuse(self, session: Session, row: AlertRow, failure: DeliveryFailed, now: datetime) -> None:
-        """This address takes no mail: remember it, and tell the next in the chain at once (policy 6.4)."""
-        row.refused_at = now
-        if row.channel == "mail" and row.role in {"ceo", "chair", "operator"}:
-            person = session.get(PersonRow, row.role) or PersonRow(role=row.role, changed_at=now)
-            person.refused_at = person.refused_at or now
-            person.changed_at = now
-            session.merge(person)
-        session.flush()
-        if row.channel == "phone":
-            return
-        self._tell_next(session, row, failure, now)
-        if row.template == "roundup":
-            for bundled in session.scalars(select(AlertRow).where(AlertRow.bundle == row.id, _is_open())).all():
-                bundled.refused_at, bundled.last_error = now, row.last_error
-                self._tell_next(session, bundled, failure, now)
-
-    def _tell_next(self, session: Session, row: AlertRow, failure: DeliveryFailed, now: datetime) -> None:
-        for role in {"ceo": ("chair", "operator"), "chair": ("ceo", "operator")}.get(row.role, ()):
-            recipient = self.desk.person(session, role)
-            if recipient is None or self.desk.is_refused(session, role) or row.template == "refused":
-                continue
-            facts = {"refused": row.role, "name": row.name, "why": failure.why[:300]}
-            if role == "operator":
-                self.desk.owe(
-                    session, "refused", MailKind.ALERT, recipient, now, key=f"{row.role}:{now:%Y-%m-%d}", facts=facts
-                )
-                continue
-            incident = session.get(IncidentRow, row.incident_id) if row.incident_id else None
-            if incident is not None and row.template in CHAIN and incident.state == IncidentState.OPEN.value:
-                if role in visibility.hidden_from(incident):
-                    continue
-                incident.revision += 1
-                more = {**row.facts, "instead_of": row.name}
-                self.desk.owe(
-                    session, row.template, MailKind(row.kind), recipient, now,
-                    incident=incident_of(incident), revision=incident.revision, facts=more,
-                )  # fmt: skip
-                note(
-                    session, incident.id, now, "Earshot", f"{row.name}'s address was refused; owed to {recipient.name}."
-                )
-            elif row.template in {
-                "breach",
-                "takeover_begun",
-                "takeover_proposed",
-                "unscored",
-                "digest",
-                "takeover_report",
-            }:
-                about = session.get(IncidentRow, str(row.facts.get("incident") or ""))
-                if row.template == "takeover_proposed" and not visibility.may_see(recipient, about):
-                    continue
-                self.desk.owe(
-                    session, row.template, MailKind(row.kind), recipient, now, key=f"instead:{row.id}",
-                    severity=Severity(row.severity), facts={**row.facts, "instead_of": row.name},
-                )  # fmt: skip
+        log.warning(
+            "not delivered",
+            extra={"alert": row.id[:12], "template": row.template, "role": row.role, "outcome": row.outcome},
+        )
 
 
 def _counts(due: AlertRow) -> ColumnElement[bool]:
@@ -406,7 +441,3 @@ def _is_storm(session: Session, now: datetime) -> bool:
         if (session.scalar(heard) or 0) >= enough:
             return True
     return False
-
-
-def _is_open() -> ColumnElement[bool]:
-    return AlertRow.delivered_at.is_(None) & AlertRow.superseded_at.is_(None) & AlertRow.refused_at.is_(None)

@@ -14,10 +14,11 @@ from alerts import phone
 from alerts.model import DeliveryFailed
 from connectors.errors import ConnectorError, Unreachable
 from connectors.model import Allowance, Finding, Level
-from monitor import backup, digest, forgetting, hearing, ledger, mailboxes, trial_mails
+from monitor import backup, digest, forgetting, hearing, ledger, mailboxes, reaching, trial_mails
 from monitor.app import App, rules_folder
 from monitor.clock import say_duration, say_moment
 from monitor.keys import KEY
+from monitor.mail_account import MailAccount
 from monitor.poll import Station, examine
 from monitor.scoring import check_rules
 from monitor.store.tables import PlatformRow
@@ -64,12 +65,14 @@ def look(app: App, *, offline: bool, mail: bool = False, missing: str = "") -> I
     yield Looked("Settings", tuple(_settings(app, now)))
     yield Looked("Database", (Finding(Level.NOTE, missing),) if missing else tuple(_database(app, now)))
     yield Looked("Judgement", tuple(_judgement(app)))
+    yield Looked("Alerts", tuple(_alerts(app, now)))
     if offline:
         return
     looked = _mail(app)
     yield looked
     if mail and not looked.unreachable:
         yield Looked("Test mails", tuple(trial_mails.send(app)))
+    yield from _second_mail(app)
     for station in app.stations.values():
         yield _platform(app, station, now)
 
@@ -173,6 +176,22 @@ def _sqlite(app: App) -> Iterator[Finding]:
         )
 
 
+def _alerts(app: App, now: datetime) -> Iterator[Finding]:
+    """Whether people were told what they must be told, as the outbox knows it."""
+    with app.database.read() as session:
+        problems = reaching.problems(session, app.desk, now)
+        refusals = reaching.refusals(session, app.settings.zone)
+    for problem in problems:
+        yield Finding(Level.BAD, f"{problem[0].upper()}{problem[1:]}.", _MAIL_ADVICE)
+    for refusal in refusals:
+        yield Finding(Level.NOTE, refusal)
+    if not problems:
+        yield Finding(Level.GOOD, "Everything that was owed has left.")
+
+
+_MAIL_ADVICE = "See what the mail server says below, mend it there or in the settings; what is owed leaves by itself."
+
+
 def _judgement(app: App) -> Iterator[Finding]:
     problems = check_rules(rules_folder(app.settings))
     if problems:
@@ -194,13 +213,22 @@ def _reads(app: App) -> str:
 
 
 def _mail(app: App) -> Looked:
+    return _mail_server("Mail", app.mail_account)
+
+
+def _second_mail(app: App) -> Iterator[Looked]:
+    if app.second_account is not None:
+        yield _mail_server("Second mail server", app.second_account)
+
+
+def _mail_server(place: str, account: MailAccount) -> Looked:
     try:
-        words = app.mail_account.probe()
+        words = account.probe()
     except (DeliveryFailed, DeadlineExceeded, WorkFailed) as error:
         why = error.why if isinstance(error, DeliveryFailed) else str(error)
         found = Finding(Level.BAD, f"No mail can leave: {why}", "Check the table [mail] of the settings.")
-        return Looked("Mail", (found,), unreachable=True)
-    return Looked("Mail", (Finding(Level.GOOD, f"Mail can leave: {words}."),))
+        return Looked(place, (found,), unreachable=True)
+    return Looked(place, (Finding(Level.GOOD, f"Mail can leave: {words}."),))
 
 
 def _platform(app: App, station: Station, now: datetime) -> Looked:

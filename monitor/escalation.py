@@ -26,6 +26,10 @@ SERIOUS = frozenset({Category.SAFEGUARDING, Category.SELF_HARM})
 HIDDEN_FOR = timedelta(minutes=15)
 """How long the Chair alone knows of a CRISIS that is hidden from the CEO, before the next person is told."""
 
+PATIENCE = {Severity.CRISIS: timedelta(minutes=5)}
+OTHERWISE = timedelta(minutes=30)
+"""How long temporary answers of a mail server are borne before the person counts as not reached."""
+
 
 class Step(StrEnum):
     """What is owed for an incident now."""
@@ -139,6 +143,15 @@ def _both(first: tuple[Owed, ...], heads: tuple[str, ...], *, phones: bool) -> t
     if heads != ("ceo", "chair"):
         return first
     return (Owed("chair", phones), *(o for o in first if o.role != "chair"))
+
+
+def not_reached_at(
+    severity: Severity, *, is_final: bool, tried_at: datetime, failed_at: datetime, policy: ChainPolicy
+) -> datetime:
+    """When somebody whose letter has failed counts as not reached, and the next in the chain is told: a final refusal
+    at once, temporary answers when they have lasted, an ALERT by day."""
+    borne = PATIENCE.get(severity, OTHERWISE)
+    return _by_day(failed_at if is_final else tried_at + borne, severity is Severity.CRISIS, policy)
 
 
 def phones_ring_at(now: datetime, severity: Severity, policy: ChainPolicy) -> datetime:

@@ -63,9 +63,14 @@ class Desk:
         return Recipient(role, settled.name, settled.email, settled.phones, row.away, settled.platforms)
 
     def is_refused(self, session: Session, role: str) -> bool:
-        """Whether the mail server refused this person's address for good."""
-        row = session.get(PersonRow, role)
-        return row is not None and row.refused_at is not None
+        """Whether a mail server says that there is no such mailbox as this person's present address."""
+        row, person = session.get(PersonRow, role), self.people.get(role)
+        return (
+            row is not None
+            and row.refused_at is not None
+            and person is not None
+            and row.refused_address == person.email
+        )
 
     def head(self, session: Session) -> Recipient:
         """Who decides now: the CEO, or the Chair while the CEO is away (policy 6.4)."""
@@ -133,7 +138,7 @@ class Desk:
                     channel=channel,
                     severity=int(incident.severity if incident else severity),
                     revision=revision,
-                    facts=dict(facts or {}),
+                    facts={**_as_it_is(incident), **(facts or {})},
                     made_at=now,
                     retry_at=due_at or now,
                 )
@@ -157,7 +162,7 @@ class Desk:
             for recipient, _ in self._chain(session, row, incident, now, step=0)[0]:
                 self.owe(
                     session,
-                    _written_as("alert_update", recipient),
+                    written_as("alert_update", recipient),
                     MailKind.ALERT,
                     recipient,
                     now,
@@ -180,7 +185,7 @@ class Desk:
         for recipient, phones in owed:
             self.owe(
                 session,
-                _written_as(template, recipient),
+                written_as(template, recipient),
                 MailKind.ALERT,
                 recipient,
                 now,
@@ -310,7 +315,12 @@ class Desk:
                 self.owe(session, template, kind, recipient, now, key=key, facts=facts)
 
 
-def _written_as(template: str, recipient: Recipient) -> str:
+def _as_it_is(incident: Incident | None) -> dict[str, Any]:
+    """What later mails of the conversation must know of the first."""
+    return {"category": incident.category.value if incident.category else None} if incident is not None else {}
+
+
+def written_as(template: str, recipient: Recipient) -> str:
     """The template of an alert to somebody: whoever stands in is asked to ring, and reads no word of it."""
     return "ring" if recipient.role == visibility.STAND_IN else template
 

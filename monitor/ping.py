@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import requests
 from sqlalchemy import select
 
 from alerts.model import Severity
 from connectors.model import Kind, Mention
-from monitor import audit
+from monitor import audit, reaching
 from monitor.app import App
 from monitor.store.tables import PlatformRow
 
@@ -20,7 +20,6 @@ log = logging.getLogger(__name__)
 CANARY = "One of your volunteers keeps texting my daughter late at night, she is 13"
 """Words that every judgement must alert on."""
 
-OLDEST_ALERT = timedelta(minutes=10)
 FREE_SPACE = 100 * 1024 * 1024
 
 
@@ -55,13 +54,10 @@ def scorer_answers(app: App) -> bool:
 
 def reasons(app: App, now: datetime) -> list[str]:
     """What is wrong right now, in words: polls, the outbox, the disk, the scorer's canary."""
-    found: list[str] = []
-    waiting, oldest = app.dispatcher.waiting()
-    if oldest is not None and now - oldest > OLDEST_ALERT:
-        found.append(f"{waiting} alerts wait, the oldest for more than ten minutes")
-    if app.mail_account.trouble:
-        found.append("the mail server does not let us sign in")
     with app.database.read() as session:
+        found = reaching.problems(session, app.desk, now)
+        if app.mail_account.trouble:
+            found.append("the mail server does not let us sign in")
         rows = session.scalars(select(PlatformRow).where(PlatformRow.in_use.is_(True))).all()
         if rows and all(row.failing_since is not None for row in rows):
             found.append("no platform can be heard")

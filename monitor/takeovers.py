@@ -372,21 +372,21 @@ def _begin_unanswered(session: Session, desk: Desk, now: datetime) -> None:
     )
     for row in unanswered:
         since = _told_as_crisis_at(session, row)
-        if since > now - UNANSWERED_FOR:
-            continue  # it was an ALERT before: the hour is counted from the first word that it is a CRISIS
+        if since is None or since > now - UNANSWERED_FOR:
+            continue  # nobody can answer what did not reach them: the hour counts from the first mail taken
         if ended is not None and since <= ended:
             continue  # a takeover because of it was already ended: not again without news
         begin_by_itself(session, desk, row.id, "A crisis was not acknowledged for an hour.", now)
         return
 
 
-def _told_as_crisis_at(session: Session, row: IncidentRow) -> datetime:
-    told = session.scalar(
-        select(func.min(AlertRow.made_at)).where(
-            AlertRow.incident_id == row.id, AlertRow.severity == int(Severity.CRISIS)
+def _told_as_crisis_at(session: Session, row: IncidentRow) -> datetime | None:
+    """When a mail server first took a mail that called it a CRISIS; None while none has."""
+    return session.scalar(
+        select(func.min(AlertRow.delivered_at)).where(
+            AlertRow.incident_id == row.id, AlertRow.severity == int(Severity.CRISIS), AlertRow.channel == "mail"
         )
     )
-    return told or row.opened_at
 
 
 def _remind(session: Session, desk: Desk, takeover: Takeover, now: datetime) -> None:

@@ -21,7 +21,7 @@ from alerts.testing import MemoryMailer
 from connectors.errors import ConnectorError
 from connectors.model import Allowance, Batch, Coverage, Mention, PollPlan
 from connectors.testing import NoSettings, scripted_platform
-from monitor import digest, forgetting, hearing, poll, recheck, takeovers, trends
+from monitor import digest, forgetting, poll, recheck, rounds, trends
 from monitor.app import App
 from monitor.keys import make_keys
 from monitor.model import Assessment
@@ -96,7 +96,8 @@ class Bench:
         """What ``work`` returns or raises, with the outside world replaced."""
         del deadline
         if work is mailer.deliver:
-            return self._house.mailer(args[1])
+            second = args[0] == self._house.app.settings.mail.second
+            return (self._house.second if second else self._house.mailer)(args[1])
         if work is phone.ring:
             return self._house.ring(*args)
         if work is poll.fetch:
@@ -113,7 +114,7 @@ class House:
 
     def __init__(self, settings: Settings, platforms: Iterable[str], *, scorer: Any = None) -> None:
         self.now = START
-        self.mailer = MemoryMailer()
+        self.mailer, self.second = MemoryMailer(), MemoryMailer()
         self.rung: list[tuple[str, str]] = []
         self.rings: list[tuple[str, str, str, str]] = []
         """Every ring with its address, title, words and link."""
@@ -214,18 +215,11 @@ class House:
         app = self.app
         for name in app.poller.due(self.now):
             app.poller.poll(app.stations[name])
-        app.database.in_transaction(lambda s: self._watch(s))
+        app.database.in_transaction(lambda s: rounds.look_after(s, app, self.now))
         digest.send_when_due(app, self.now)
         trends.look(app, self.now)
         while app.dispatcher.deliver_next():
             pass
-
-    def _watch(self, session: Any) -> None:
-        app = self.app
-        app.desk.run_chains(session, self.now)
-        takeovers.tick(session, app.desk, self.now)
-        hearing.watch(session, app.desk, app.stations, app.limits, self.now)
-        hearing.sum_up_first_run(session, app.desk, app.stations, self.now)
 
     def fast_forward(self, *, step: timedelta = timedelta(seconds=30), **length: float) -> None:
         """Let time pass in steps, with a round at each."""

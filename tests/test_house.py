@@ -367,6 +367,18 @@ def test_every_container_is_locked_down_watched_and_of_a_known_version() -> None
         assert not service.get("privileged"), name
 
 
+def test_whatever_may_restart_us_asks_of_the_process_alone() -> None:
+    for name in ("Dockerfile", "docker-compose.yml", "deploy/Caddyfile"):
+        asked = re.findall(r"/health\S*", "\n".join(_without_comments(HOUSE / name)))
+
+        assert asked, name
+        assert all(question.startswith("/health?alive") for question in asked), name
+
+
+def _without_comments(path: Path) -> list[str]:
+    return [line for line in path.read_text("utf-8").splitlines() if not line.lstrip().startswith("#")]
+
+
 def test_secrets_of_the_containers_are_files_and_none_stands_in_the_environment() -> None:
     whole = compose()
 

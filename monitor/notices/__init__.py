@@ -71,7 +71,7 @@ def letter_for(session: Session, row: AlertRow, house: House) -> Letter:
         incident=_header(writer, notice),
         in_reply_to=_thread(session, row, house),
     )
-    return _short(letter, notice) if row.template == "phone" else letter
+    return _short(row, letter, notice) if row.channel == "phone" else letter
 
 
 def _header(writer: Writer, notice: Notice) -> str:
@@ -105,7 +105,7 @@ def _finished(writer: Writer, notice: Notice) -> Notice:
         owed = writer.say(row.made_at)
         facts = (*facts, Fact("Sent late", f"This was owed at {owed} and could not leave before."))
     if row.facts.get("instead_of"):
-        news = (*news, f"This goes to you because the address of {row.facts['instead_of']} takes no mail.")
+        news = (*news, f"This goes to you because mail to {row.facts['instead_of']} does not arrive at present.")
     return replace(
         notice,
         organisation=house.organisation.name,
@@ -115,24 +115,32 @@ def _finished(writer: Writer, notice: Notice) -> Notice:
     )
 
 
-def _short(letter: Letter, notice: Notice) -> Letter:
+def _short(row: AlertRow, letter: Letter, notice: Notice) -> Letter:
     """What a phone shows: the headline, where to read on, and one link. No quote, no name."""
     link = notice.links[0] if notice.links else None
     lead = f"{link.label}:" if link else ""
-    text = " ".join(part for part in ("Please read the e-mail from Earshot now.", *notice.news[:1], lead) if part)
-    return replace(
-        letter, text=f"DRILL. {text}" if notice.drill else text, html="", picture=None, link=link.url if link else ""
-    )
+    text = " ".join(part for part in (*_where_to_read(row, notice), lead) if part)
+    subject = letter.subject.replace(f"[{notice.word}] ", f"{notice.word}: ", 1)  # brackets are for mail programs
+    text = f"DRILL. {text}" if notice.drill else text
+    return replace(letter, subject=subject, text=text, html="", picture=None, link=link.url if link else "")
+
+
+def _where_to_read(row: AlertRow, notice: Notice) -> tuple[str, ...]:
+    if row.template == "phone":
+        return ("Please read the e-mail from Earshot now.", *notice.news[:1])
+    since = f"{notice.moment[:1].upper()}{notice.moment[1:]}."
+    return (since, "Please look into Earshot itself, or ask who looks after it.")
 
 
 def _thread(session: Session, row: AlertRow, house: House) -> str:
-    """The Message-ID of the first mail to this person about the same matter; empty for the first one itself."""
+    """The Message-ID that this mail answers: an incident's root, else the first mail to this person about the same
+    matter; empty for the first one itself."""
+    if row.incident_id and row.template != "roundup":
+        return house.root_id(row.incident_id)
     base = select(AlertRow).where(AlertRow.address == row.address, AlertRow.channel == "mail")
     base = base.where(AlertRow.made_at <= row.made_at).order_by(AlertRow.made_at, AlertRow.id)
     first: AlertRow | None = None
-    if row.incident_id and row.template != "roundup":
-        first = session.scalars(base.where(AlertRow.incident_id == row.incident_id, AlertRow.bundle == "")).first()
-    elif row.template in THREADED and (since := row.facts.get("since")):
+    if row.template in THREADED and (since := row.facts.get("since")):
         candidates = session.scalars(base.where(AlertRow.template.in_(THREADED)).limit(200)).all()
         first = next((a for a in candidates if a.facts.get("since") == since), None)
     elif row.template == "heard_again":
@@ -152,6 +160,7 @@ TEMPLATES: Mapping[str, Callable[[Writer], Notice]] = {
     "fresh_link": service.fresh_link,
     "heard_again": service.heard_again,
     "mail_ends": service.mail_ends,
+    "mail_out": service.mail_out,
     "phone": incidents.phone,
     "phone_silent": service.phone_silent,
     "refused": service.refused,

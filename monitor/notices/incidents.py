@@ -60,6 +60,7 @@ def alert(writer: Writer) -> Notice:
         without_links=writer.without_links(row.id),
         drill=row.drill,
         reference=row.id,
+        subject=_subject(writer, row),
         reader=_reader(writer, row),
         cards=(writer.house.cards.passwords,) if row.category == "account_compromise" else (),
     )
@@ -89,25 +90,22 @@ def ring(writer: Writer) -> Notice:
     page without any, where the reminders are stopped."""
     row = writer.incident()
     hidden = hidden_from(row)
-    chair = writer.house.people.get("chair")
-    whom = (
-        f"{chair.name} (Chair of trustees)"
-        if chair is not None and "chair" not in hidden
-        else "a trustee of whom it does not speak"
-        if "chair" in hidden
-        else "the Chair of trustees, whom the settings do not name"
-    )
+    usual = next((r for r in ("chair", "ceo") if r in writer.house.people and r not in hidden), "")
+    if usual:
+        whom = writer.name_of(usual)
+    elif "chair" in hidden:
+        whom = "a trustee of whom it does not speak"
+    else:
+        whom = "the Chair of trustees, whom the settings do not name"
+    headline, came, reader = _why_ring(writer, usual, hidden)
     avoid = join([writer.name_of(role) for role in ("ceo", "chair") if role in hidden])
-    alone = chair is None or "chair" in hidden
     return Notice(
-        headline="Please ring somebody now: this cannot wait, and you are the one who is left"
-        if alone
-        else "Please ring the Chair now: this cannot wait, and nobody has answered",
+        headline=headline,
         severity=Severity(row.severity),
         where="",
         moment=writer.say(row.opened_at),
         tag="RING",
-        summary="Something came in that those who are usually told must not decide about. What it says stands in "
+        summary=f"Something came in {came}. What it says stands in "
         "Earshot and not in this mail. You need not read it, and you need not judge it: pass it on by telephone.",
         facts=(
             Fact("Ring", whom),
@@ -120,9 +118,29 @@ def ring(writer: Writer) -> Notice:
         drill=row.drill,
         reference=row.id,
         without_links=writer.without_links(row.id, takeover=False),
-        reader="You are told because nobody else whom the settings name may be told of this."
-        if alone
-        else "You are told because the Chair alone was told of this, and has not acted for a quarter of an hour.",
+        reader=reader,
+    )
+
+
+def _why_ring(writer: Writer, usual: str, hidden: frozenset[str]) -> tuple[str, str, str]:
+    """The headline, what kind of thing came in, and why this person is told."""
+    came = "that those who are usually told must not decide about" if hidden else "that cannot wait"
+    if writer.facts.get("instead_of"):
+        return (
+            f"Please ring {writer.name_of(usual) if usual else 'somebody'} now: this cannot wait, and mail fails",
+            came,
+            "You are told because mail to those who decide does not arrive.",
+        )
+    if usual != "chair":
+        return (
+            "Please ring somebody now: this cannot wait, and you are the one who is left",
+            came,
+            "You are told because nobody else whom the settings name may be told of this.",
+        )
+    return (
+        "Please ring the Chair now: this cannot wait, and nobody has answered",
+        came,
+        "You are told because the Chair alone was told of this, and has not acted for a quarter of an hour.",
     )
 
 
@@ -138,6 +156,19 @@ def headline_of(row: IncidentRow, advice: Advice) -> str:
     if row.source == "tip" or not row.platforms:
         return advice.headline
     return f"{advice.headline} on {say_platform(row.platforms[0])}"
+
+
+def _subject(writer: Writer, row: IncidentRow) -> str:
+    """The headline as it was at the first telling: what an incident is called may change while it grows."""
+    first = writer.session.scalars(
+        select(AlertRow)
+        .where(AlertRow.incident_id == row.id, AlertRow.template.in_(["alert", "alert_update", "tip"]))
+        .order_by(AlertRow.made_at, AlertRow.id)
+        .limit(1)
+    ).first()
+    category = first.facts.get("category", row.category) if first is not None else row.category
+    advice = writer.house.cards.for_category(category, row.source)
+    return headline_of(row, advice)
 
 
 def _summary(row: IncidentRow, advice: Advice) -> str:
@@ -233,8 +264,10 @@ def roundup(writer: Writer) -> Notice:
         item = _item_of(writer, row)
         items.setdefault(row.incident_id or row.id, item)
     gravest = max((item.severity for item in items.values()), default=writer.severity)
+    headline = f"{count(len(items), 'incident')} at once"
     return Notice(
-        headline=f"{count(len(items), 'incident')} at once",
+        headline=headline,
+        subject=f"{headline}, round-up {writer.row.id[:6]}",
         severity=gravest,
         where="",
         moment=say_moment(writer.house.now, writer.house.zone, now=writer.house.now),

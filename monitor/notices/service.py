@@ -244,16 +244,26 @@ def phone_silent(writer: Writer) -> Notice:
 
 def refused(writer: Writer) -> Notice:
     role = writer.word("refused", "ceo")
-    name = writer.word("name", ROLE_WORDS.get(role, role))
+    words = ROLE_WORDS.get(role, role)
+    name = writer.word("name", words)
+    if writer.facts.get("dead"):
+        why = "There is no such mailbox, says the mail server."
+        do = "Correct the address in the settings, or ask the provider of the mailbox, and restart Earshot"
+    else:
+        why = "The mail server does not take it at present; the address may well be right."
+        do = "Run `earshot doctor`; look at the mailbox and at the mail account that Earshot sends with"
     return Notice(
-        headline=f"Mail to the {ROLE_WORDS.get(role, role)} does not arrive",
+        headline=f"Mail to the {words} does not arrive",
         severity=Severity.ALERT,
         where="",
         moment=writer.say(writer.row.made_at),
         tag="REFUSED",
+        summary=f"{why} Meanwhile the next person is told, where there is one. What is owed to {name} is tried again "
+        "for five days, at once when the address is corrected.",
         facts=(
-            Fact("Who", f"{name} ({ROLE_WORDS.get(role, role)})"),
-            Fact("The mail server said", writer.word("why", "no")),
+            Fact("Who", f"{name} ({words})"),
+            Fact("The mail server said", writer.word("why", "nothing")),
+            Fact("What to do", do),
         ),
     )
 
@@ -270,3 +280,23 @@ def settings_faulty(writer: Writer) -> Notice:
             Fact("What to do", "On the server, run `earshot config check`, and mend what it names."),
         ),
     )
+
+
+def mail_out(writer: Writer) -> Notice:
+    since = writer.when("since", "some time ago")
+    return Notice(
+        headline="Mail from Earshot reaches nobody",
+        severity=Severity.CRISIS,
+        where="the mail server that Earshot sends with",
+        moment=f"since {since}",
+        tag="MAIL IS OUT",
+        summary="The mail server takes mail for nobody, so alerts may wait. They are tried again for five days and "
+        "leave by themselves once it takes mail. Until then please look into Earshot itself, and at the channels.",
+        facts=(
+            Fact("The mail server said", writer.word("why", "nothing")),
+            Fact("What to do", "On the server, run `earshot doctor`; mend the mail account, or name a second mail "
+            "server in [mail.relay]"),
+        ),
+        without_links=writer.without_links(),
+        reader="You get this because you are the operator or the CEO.",
+    )  # fmt: skip

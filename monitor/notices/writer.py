@@ -53,6 +53,10 @@ class House:
         """What Message-IDs end in."""
         return on_the_wire(split_mailbox(self.sender)[1]).rpartition("@")[2] or "earshot.invalid"
 
+    def root_id(self, incident: str) -> str:
+        """The Message-ID that all mails about one incident answer, the first one too: one conversation each."""
+        return f"<incident-{incident}@{self.domain}>"
+
     def message_id(self, alert_id: str) -> str:
         """The Message-ID of an alert, the same on every try."""
         return f"<{alert_id}@{self.domain}>"

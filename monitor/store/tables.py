@@ -162,6 +162,8 @@ class IncidentRow(Base):
     copies: Mapped[list[Any]] = mapped_column(default=list)
     told: Mapped[int] = mapped_column(default=0)
     told_at: Mapped[datetime | None]
+    reached_at: Mapped[datetime | None]
+    """When the first word of it was taken for somebody, by a mail server or a phone service."""
     revision: Mapped[int] = mapped_column(default=0)
     spoken_of: Mapped[list[Any]] = mapped_column(default=list)
     """Roles of whom it says something, and from whom it is hidden."""
@@ -215,7 +217,8 @@ class LogRow(Base):
 class AlertRow(Base):
     """The outbox: one message owed to one person. It holds no third party's words; those are read when it leaves.
 
-    Open while ``delivered_at``, ``superseded_at`` and ``refused_at`` are all empty.
+    Open while ``delivered_at``, ``superseded_at`` and ``refused_at`` are all empty. ``refused_at`` is when it was given
+    up, after days of trying; a refusal alone leaves it open.
     """
 
     __tablename__ = "alert"
@@ -248,6 +251,14 @@ class AlertRow(Base):
     refused_at: Mapped[datetime | None]
     unclear: Mapped[bool] = mapped_column(default=False)
     last_error: Mapped[str] = mapped_column(default="")
+    outcome: Mapped[str] = mapped_column(String(20), default="")
+    """How the last try that failed ended (``monitor.refusals.Outcome``)."""
+    tried_at: Mapped[datetime | None]
+    """The first try at this address."""
+    failed_at: Mapped[datetime | None]
+    """When the last try failed."""
+    unreached_at: Mapped[datetime | None]
+    """When its person counted as not reached by it, and the next in the chain was told."""
 
 
 class PlatformRow(Base):
@@ -369,6 +380,8 @@ class PersonRow(Base):
     role: Mapped[str] = mapped_column(String(20), primary_key=True)
     away: Mapped[bool | None]
     refused_at: Mapped[datetime | None]
+    """Since when a mail server says that there is no such mailbox as ``refused_address``."""
+    refused_address: Mapped[str] = mapped_column(default="")
     changed_at: Mapped[datetime]
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from monitor import audit, backup, digest, subjects
+from monitor import audit, backup, digest, outbox, reaching, subjects
 from monitor.actions import NotAllowed, own_words
 from monitor.audit_check import LEDGER, OF_INCIDENTS, check
 from monitor.clock import say_ago, say_duration
@@ -55,7 +55,7 @@ DOCUMENTS: Mapping[str, str] = {
 def engine() -> BaseResponse:
     """Connectors, queue, lag, budget, cost, database, versions."""
     house = house_of()
-    body, well = health_json(house)
+    body, well = health_json(house, visitor())
     with house.app.database.read() as session:
         coverage = coverage_lines(session, house.now, house.app.settings.zone)
         spending = digest.spending_lines(session, house.app, house.now)
@@ -63,8 +63,8 @@ def engine() -> BaseResponse:
         stuck = session.scalars(
             select(AlertRow)
             .where(
-                AlertRow.delivered_at.is_(None),
-                AlertRow.superseded_at.is_(None),
+                outbox.is_owed(),
+                reaching.owed_as_seen_by(visitor()),
                 AlertRow.last_error != "",
                 alerts_visible_to(visitor()),
             )

@@ -6,19 +6,20 @@ from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any
 
-from flask import Blueprint, Response, g, jsonify, make_response, render_template
+from flask import Blueprint, Response, g, jsonify, make_response, render_template, request
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as BaseResponse
 
 from alerts.takeover import State, Takeover
-from monitor import hearing, takeovers
+from monitor import hearing, reaching, takeovers
 from monitor.outbox import ROLE_WORDS
 from monitor.store.database import StoreLost
 from monitor.store.tables import LeaseRow, PlatformRow, ProgressRow
 from monitor.visibility import EVERYBODY
 from monitor.web.guard import PUBLIC, open_to, under_any_name
 from monitor.web.house import House, house_of
+from monitor.web.visitor import Visitor
 from monitor.web.words import colours
 
 pages = Blueprint("publishing", __name__)
@@ -27,8 +28,6 @@ LOCKED = 423
 
 STALE = timedelta(seconds=90)
 """The watch loop writes its progress every 15 seconds; after this long it stands still."""
-
-OLDEST_ALERT = timedelta(minutes=10)
 
 
 @pages.get("/publishing")
@@ -83,8 +82,14 @@ def publishing_json(house: House, takeover: Takeover) -> dict[str, Any]:
 @open_to(PUBLIC)
 @under_any_name
 def health() -> Response:
-    """Whether the service does its work: 200, or 503 when alerts may not be reaching anybody."""
+    """Whether the service does its work: 200, or 503 when alerts may not be reaching anybody.
+
+    ``/health?alive`` asks of the process alone, for what would restart it or take it out of service: where mail or a
+    platform is down, these pages may be the only way in.
+    """
     house = house_of()
+    if "alive" in request.args:
+        return _alive(house)
     try:
         body, well = health_json(house)
     except SQLAlchemyError as error:
@@ -95,23 +100,39 @@ def health() -> Response:
     return response
 
 
-def health_json(house: House) -> tuple[dict[str, Any], bool]:
-    """The state of the service without anything of a person, and whether it is well enough to be trusted."""
+def _alive(house: House) -> Response:
+    still = house.app.standing_still
+    problems = [f"the {name} loop makes no progress" for name in still()] if still is not None else _standstill(house)
+    response = jsonify({"status": "unwell" if problems else "alive", "problems": problems})
+    response.status_code = 503 if problems else 200
+    return response
+
+
+def _standstill(house: House) -> list[str]:
+    """Whether the daemon's work stands still, as the database knows it."""
+    with house.app.database.read() as session:
+        watched = session.scalar(select(ProgressRow.at).where(ProgressRow.loop == "watch"))
+        lease = session.get(LeaseRow, "daemon")
+    problems: list[str] = []
+    if watched is None or house.now - watched > STALE:
+        problems.append("the watch loop makes no progress")
+    if lease is None or not lease.is_held(house.now):
+        problems.append("no daemon holds the lease")
+    return problems
+
+
+def health_json(house: House, who: Visitor | None = None) -> tuple[dict[str, Any], bool]:
+    """The state of the service without anything of a person, and whether it is well enough to be trusted; for ``who``
+    without what is hidden from them."""
     app, now = house.app, house.now
-    waiting, oldest = app.dispatcher.waiting()
     with app.database.read() as session:
+        waiting, oldest = reaching.waiting(session, app.desk, now, who)
+        problems = reaching.problems(session, app.desk, now, who)
         rows = session.scalars(select(PlatformRow).where(PlatformRow.in_use.is_(True)).order_by(PlatformRow.name)).all()
         progress = {row.loop: row.at for row in session.scalars(select(ProgressRow))}
         lease = session.get(LeaseRow, "daemon")
         takeover = takeovers.as_seen_by(session, EVERYBODY)
-    problems: list[str] = []
-    watched = progress.get("watch")
-    if watched is None or now - watched > STALE:
-        problems.append("the watch loop makes no progress")
-    if lease is None or not lease.is_held(now):
-        problems.append("no daemon holds the lease")
-    if oldest is not None and now - oldest > OLDEST_ALERT:
-        problems.append("alerts wait for more than ten minutes")
+    problems = [*_standstill(house), *problems]
     if app.mail_account.trouble:
         problems.append("the mail server does not let us sign in")
     if app.database.damage:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from importlib.metadata import version
 
-from flask import Flask
+from flask import Flask, g
 
 from alerts.looks import DARK, LIGHT, TONES
 from alerts.mail import defang
 from alerts.model import Severity
 from alerts.takeover import Takeover
-from monitor import takeovers
+from monitor import reaching, takeovers
 from monitor.addresses import may_be_pressed
 from monitor.clock import say_ago, say_duration, say_moment
 from monitor.excerpts import KINDS, count, size_of
@@ -69,7 +69,17 @@ def teach(flask: Flask) -> None:
         say_category=category,
         say_kind=lambda kind: KINDS.get(kind, kind),
         plain=str,
+        troubles=troubles,
     )
+
+
+def troubles() -> list[str]:
+    """What is wrong with telling people, for those who can do something about it; empty for everybody else."""
+    who, house = g.get("visitor"), house_of()
+    if who is None or who.role not in KEEPERS:
+        return []
+    with house.app.database.read() as session:
+        return reaching.problems(session, house.app.desk, house.now, who)
 
 
 def ago(when: datetime | None) -> str:

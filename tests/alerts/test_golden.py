@@ -334,7 +334,12 @@ MAILS = {
         "refused",
         to=OPERATOR,
         scene=nothing,
-        facts={"refused": "ceo", "name": "Rowan Ashdown", "why": "The mail server refused the recipient (550 5.1.1)."},
+        facts={
+            "refused": "ceo",
+            "name": "Rowan Ashdown",
+            "why": "The mail server refused the recipient (550 5.1.1).",
+            "dead": True,
+        },
     ),
     "ring": Mail("ring", to=OPERATOR, scene=about_both, row=IN_INCIDENT),
     "settings_faulty": Mail(
@@ -344,6 +349,23 @@ MAILS = {
         scene=nothing,
         facts={"why": "people.chair: expected email: an address such as name@charity.example"},
         row={"severity": 0},
+    ),
+    "refused-for-now": Mail(
+        "refused",
+        to=OPERATOR,
+        scene=nothing,
+        facts={"refused": "ceo", "name": "Rowan Ashdown", "why": "The mail server refused the recipient (552 5.2.2)."},
+    ),
+    "mail_out": Mail(
+        "mail_out",
+        MailKind.DEAF,
+        to=OPERATOR,
+        scene=nothing,
+        facts={
+            "since": (NOW - timedelta(hours=3)).isoformat(),
+            "why": "The mail server refused the username or the password (535 5.7.8).",
+        },
+        row={"severity": 3},
     ),
     "phone": Mail("phone", row=IN_INCIDENT, facts={"step": 1}),
 }

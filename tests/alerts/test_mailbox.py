@@ -60,6 +60,6 @@ def test_the_letter_box_in_memory_keeps_refuses_and_loses_answers() -> None:
     with pytest.raises(DeliveryFailed) as caught:
         mailer(LETTER)
 
-    assert caught.value.permanent
+    assert str(caught.value.refusal) == "550 5.1.1"
     assert [letter.message_id for letter in mailer.to(CEO.email)] == ["<a@b.example>"] * 2
     assert {message["Message-ID"] for message in mailer.messages} == {"<a@b.example>"}

@@ -20,7 +20,7 @@ from alerts import mailer
 from alerts.mail_settings import MailSettings
 from alerts.mailbox import Fault, Mailbox
 from alerts.mailer import deliver, probe
-from alerts.model import DeliveryFailed, Letter, MailKind, Severity
+from alerts.model import DeliveryFailed, Letter, MailKind, Refusal, Severity, Stage
 
 pytestmark = pytest.mark.real
 
@@ -32,7 +32,7 @@ def a_letter(**changes: Any) -> Letter:
         "kind": MailKind.ALERT,
         "recipient_name": "Rowan Ashdown",
         "recipient_address": "ceo@tessellateuk.example",
-        "subject": "ALERT: A complaint on Facebook [kd7mrwqz]",
+        "subject": "[ALERT] A complaint on Facebook, kd7mrwqz",
         "text": "Somebody complains.\n.\n.. a line that begins with dots\n",
         "html": "<p>Somebody complains.</p>",
         "message_id": f"<{'a' * 40}@tessellateuk.example>",
@@ -88,34 +88,37 @@ def test_a_letter_arrives_as_it_was_written(box: Mailbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "permanent", "unclear"),
+    ("fault", "answer"),
     [
-        (Fault.BUSY, False, False),
-        (Fault.REFUSE_SENDER, False, False),
-        (Fault.REFUSE_RECIPIENT, True, False),
-        (Fault.TRY_LATER, False, False),
-        (Fault.REFUSE_LETTER, True, False),
-        (Fault.DROP_BEFORE_DOT, False, False),
-        (Fault.DROP_AFTER_DOT, False, True),
+        (Fault.BUSY, (Stage.GREETING, 421, "")),
+        (Fault.REFUSE_SENDER, (Stage.SENDER, 550, "5.7.1")),
+        (Fault.REFUSE_RECIPIENT, (Stage.RECIPIENT, 550, "5.1.1")),
+        (Fault.TRY_LATER, (Stage.RECIPIENT, 451, "4.3.0")),
+        (Fault.REFUSE_LETTER, (Stage.LETTER, 554, "5.6.0")),
+        (Fault.DROP_BEFORE_DOT, None),
+        (Fault.DROP_AFTER_DOT, None),
     ],
     ids=str,
 )
-def test_a_fault_says_what_follows_from_it(box: Mailbox, fault: Fault, permanent: bool, unclear: bool) -> None:
+def test_a_fault_is_told_as_the_server_answered(
+    box: Mailbox, fault: Fault, answer: tuple[Stage, int, str] | None
+) -> None:
     box.fail_next(fault)
 
     failure = failure_of(settings_for(box.port))
 
-    assert (failure.permanent, failure.unclear) == (permanent, unclear)
+    said = failure.refusal
+    assert (said and (said.stage, said.code, said.enhanced)) == answer
+    assert (failure.unanswered, failure.unclear) == (False, fault is Fault.DROP_AFTER_DOT)
     assert len(box.letters) == (1 if fault is Fault.DROP_AFTER_DOT else 0)
 
 
-def test_a_refused_sender_is_for_the_operator_and_no_letter_is_given_up(box: Mailbox) -> None:
+def test_a_refused_sender_is_for_the_operator(box: Mailbox) -> None:
     box.fail_next(Fault.REFUSE_SENDER)
 
     failure = failure_of(settings_for(box.port))
 
     assert failure.operator
-    assert not failure.permanent
 
 
 def test_a_line_that_breaks_at_quit_changes_nothing(box: Mailbox) -> None:
@@ -142,7 +145,7 @@ def test_a_server_that_says_nothing_is_given_up(box: Mailbox, monkeypatch: pytes
 
     failure = failure_of(settings_for(box.port))
 
-    assert not failure.permanent
+    assert failure.unanswered
     assert not failure.unclear
 
 
@@ -168,7 +171,10 @@ def test_nobody_listening_is_said_in_plain_words() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
 
-    assert failure_of(settings_for(port)).why == "The mail server refused the connection."
+    failure = failure_of(settings_for(port))
+
+    assert failure.why == "The mail server refused the connection."
+    assert failure.unanswered
 
 
 # ── security ────────────────────────────────────────────────────────────────────────────────────
@@ -200,7 +206,8 @@ def test_a_wrong_password_is_temporary_and_for_the_operator(tmp_path: Path) -> N
         failure = failure_of(settings)
 
         assert failure.operator
-        assert not failure.permanent
+        assert failure.refusal is not None
+        assert failure.refusal.stage is Stage.SIGN_IN
         assert "535 5.7.8" in failure.why
 
 
@@ -208,7 +215,8 @@ def test_a_server_that_wants_sign_in_is_no_fault_of_the_recipient() -> None:
     with Mailbox(users={"earshot": PASSWORD}) as box:
         failure = failure_of(settings_for(box.port))
 
-        assert not failure.permanent
+        assert failure.refusal is not None
+        assert failure.refusal.stage is Stage.SIGN_IN
 
 
 def test_an_untrusted_certificate_sends_nothing(tmp_path: Path) -> None:
@@ -276,8 +284,11 @@ def other() -> Iterator[tuple[_Handler, MailSettings]]:
 def test_a_stranger_s_server_takes_refuses_and_postpones(other: tuple[_Handler, MailSettings]) -> None:
     handler, settings = other
     deliver(settings, a_letter(picture=b"\x89PNG\r\n.\r\n" * 50))
-    assert failure_of(settings, a_letter(recipient_address="gone@tessellateuk.example")).permanent
-    assert not failure_of(settings, a_letter(recipient_address="later@tessellateuk.example")).permanent
+    gone = failure_of(settings, a_letter(recipient_address="gone@tessellateuk.example")).refusal
+    assert gone is not None
+    assert (str(gone), gone.words) == ("550 5.1.1", "5.1.1 no such person")
+    later = failure_of(settings, a_letter(recipient_address="later@tessellateuk.example")).refusal
+    assert str(later) == "450 4.2.1"
 
     (content,) = handler.contents
     assert b"Message-ID: <" + b"a" * 40 in content
@@ -289,7 +300,7 @@ def test_an_address_that_is_none_is_refused_before_anything_is_said(box: Mailbox
     with pytest.raises(DeliveryFailed) as caught:
         deliver(settings_for(box.port), letter)
 
-    assert caught.value.permanent
+    assert str(caught.value.refusal) == "553 5.1.3"
     assert box.conversations == 0
 
 
@@ -300,13 +311,13 @@ def test_an_address_with_other_letters_needs_smtputf8(box: Mailbox) -> None:
 
 
 def test_what_crosses_to_a_worker_process_can_be_pickled() -> None:
-    failure = DeliveryFailed("why", permanent=True, operator=True)
+    failure = DeliveryFailed("why", refusal=Refusal(Stage.RECIPIENT, 550, "5.1.1"), operator=True)
 
     letter, settings, copy = pickle.loads(pickle.dumps((a_letter(), settings_for(25), failure)))
 
     assert letter == a_letter()
     assert settings == settings_for(25)
-    assert (copy.why, copy.permanent, copy.operator) == ("why", True, True)
+    assert (copy.why, copy.refusal, copy.operator) == ("why", failure.refusal, True)
     assert pickle.loads(pickle.dumps(deliver)) is deliver
 
 

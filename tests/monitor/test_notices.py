@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -183,7 +184,7 @@ def test_a_phone_shows_the_headline_and_nothing_of_the_post() -> None:
         )
 
     assert letter.html == ""
-    assert letter.subject == "ALERT: A complaint on Facebook [kd7mrwqz]"
+    assert letter.subject == "[ALERT] A complaint on Facebook, kd7mrwqz"
     assert "Nobody has acknowledged this for 1 minute." in letter.text
     assert "http" not in letter.text
     assert "tamsin" not in everything(letter)
@@ -305,34 +306,58 @@ def test_in_another_s_stead_it_says_so() -> None:
         row = an_alert_row(session, recipient=CHAIR, incident_id="kd7mrwqz", facts={"instead_of": "Rowan Ashdown"})
         letter = letter_for(session, row, a_house())
 
-    assert "because the address of Rowan Ashdown takes no mail" in letter.text
+    assert "because mail to Rowan Ashdown does not arrive at present" in letter.text
 
 
 # ── threads and headers ─────────────────────────────────────────────────────────────────────────
 
 
-def test_follow_ups_stand_under_the_first_mail_to_the_same_person() -> None:
+def test_all_mails_about_an_incident_are_one_conversation_for_everybody_from_the_first_on() -> None:
     with a_store() as session:
-        an_incident_row(session)
-        first = an_alert_row(session, id="first", incident_id="kd7mrwqz")
-        other = an_alert_row(session, id="other", incident_id="kd7mrwqz", recipient=CHAIR)
-        later = an_alert_row(
-            session, "alert_update", incident_id="kd7mrwqz", made_at=NOW + timedelta(minutes=15), facts={"followup": 1}
-        )
+        incident = an_incident_row(session)
+        told = {"category": "complaint"}
+        first = an_alert_row(session, id="first", incident_id="kd7mrwqz", facts=told)
+        letters = [letter_for(session, first, a_house())]
+        incident.category, incident.severity, incident.platforms = "safeguarding", 3, ["facebook", "x"]
+        later = {"made_at": NOW + timedelta(minutes=15), "incident_id": "kd7mrwqz"}
+        facts = {"followup": 1, "category": "safeguarding"}
         house = a_house(now=NOW + timedelta(minutes=15))
-        letters = [letter_for(session, row, house) for row in (first, other, later)]
+        for template, recipient in (("alert_update", CEO), ("alert", CHAIR)):
+            row = an_alert_row(session, template, id=template, recipient=recipient, facts=facts, **later)
+            letters.append(letter_for(session, row, house))
 
-    assert [letter.in_reply_to for letter in letters] == ["", "", "<first@tessellateuk.example>"]
-    assert letters[2].subject == f"Re: {letters[0].subject}"
+    assert {conversation_of(letter) for letter in letters} == {
+        ("A complaint on Facebook, kd7mrwqz", "<incident-kd7mrwqz@tessellateuk.example>")
+    }
+    assert letters[1].subject.startswith("Re: [CRISIS] ")
+    assert len({letter.message_id for letter in letters}) == 3
 
 
-def test_two_mails_owed_in_one_moment_do_not_answer_each_other() -> None:
+def test_two_incidents_of_one_kind_are_two_conversations() -> None:
+    with a_store() as session:
+        letters = []
+        for name in ("kd7mrwqz", "pb2hx4tn"):
+            an_incident_row(session, id=name)
+            letters.append(letter_for(session, an_alert_row(session, id=name, incident_id=name), a_house()))
+
+    assert conversation_of(letters[0])[0] != conversation_of(letters[1])[0]
+    assert conversation_of(letters[0])[1] != conversation_of(letters[1])[1]
+
+
+def test_two_round_ups_are_two_conversations() -> None:
     with a_store() as session:
         an_incident_row(session)
-        rows = [an_alert_row(session, id=name, incident_id="kd7mrwqz") for name in ("b", "a")]
-        answers = [letter_for(session, row, a_house()).in_reply_to for row in rows]
+        alert = an_alert_row(session, incident_id="kd7mrwqz")
+        rows = [an_alert_row(session, "roundup", id=f"{n}" * 40, facts={"alerts": [alert.id]}) for n in (1, 2)]
+        subjects = {conversation_of(letter_for(session, row, a_house()))[0] for row in rows}
 
-    assert sorted(answers) == ["", "<a@tessellateuk.example>"]
+    assert len(subjects) == 2
+
+
+def conversation_of(letter: Letter) -> tuple[str, str]:
+    """What a mail program goes by: the subject without answers' marks and brackets, and what is answered."""
+    words = re.sub(r"^(?:re: )+|\[[^\]]*\]", "", letter.subject, flags=re.IGNORECASE)
+    return " ".join(words.split()), letter.in_reply_to
 
 
 def test_the_end_of_a_takeover_stands_under_its_beginning() -> None:
@@ -351,7 +376,7 @@ def test_a_drill_says_so_in_subject_and_body() -> None:
     with a_store() as session:
         letter = a_told_incident(session, incident={"drill": True})
 
-    assert letter.subject.startswith("DRILL: ALERT: ")
+    assert letter.subject.startswith("DRILL: [ALERT] ")
     assert letter.text.startswith("*** DRILL")
     assert letter.text.count("DRILL") >= 2
     assert letter.html.count("DRILL") >= 2
@@ -385,7 +410,7 @@ def test_facts_of_a_wrong_kind_do_not_lose_an_alert() -> None:
         facts = {"step": "many", "news": "x", "followup": None}
         letter = letter_for(session, an_alert_row(session, incident_id="kd7mrwqz", facts=facts), a_house())
 
-    assert "[kd7mrwqz]" in letter.subject
+    assert letter.subject.endswith(", kd7mrwqz")
 
 
 def test_a_fault_of_the_database_flies_so_that_the_same_mail_is_made_later() -> None:
@@ -405,7 +430,7 @@ def test_a_volume_incident_without_a_single_mention_can_be_told() -> None:
         )
         letter = letter_for(session, an_alert_row(session, incident_id="kd7mrwqz"), a_house())
 
-    assert letter.subject == "ALERT: Many more posts than usual on Facebook [kd7mrwqz]"
+    assert letter.subject == "[ALERT] Many more posts than usual on Facebook, kd7mrwqz"
     assert "60 mentions in an hour; 5 are usual." in letter.text
 
 

@@ -86,10 +86,11 @@ def test_what_still_waits_goes_to_the_address_of_the_present_settings(make_house
 
 def test_an_address_that_takes_mail_again_is_no_longer_called_refused(make_house: MakeHouse) -> None:
     house = make_house("facebook")
-    house.mailer.fail_next(DeliveryFailed("this one mail was taken for spam", permanent=True))
+    house.mailer.refuse("rowan@tessellateuk.example")
     house.say(a_mention("a complaint"), ALERT)
     house.fast_forward(minutes=1)
     assert house.inbox("chair")
+    house.mailer.accept()
     house.say(a_mention("a disclosure"), THREAT)
     house.fast_forward(minutes=1)
     assert house.inbox("ceo")

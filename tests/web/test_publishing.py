@@ -48,6 +48,19 @@ def test_health_is_503_until_the_watch_loop_gets_round(house: PagesHouse) -> Non
     assert house.browser().get("/health").status_code == 503
 
 
+def test_alive_asks_of_the_process_alone(house: PagesHouse) -> None:
+    house.app.standing_still = list
+    with house.app.database.write() as session:
+        house.app.desk.owe_unscored(session, "x", "1", "", "E", house.now)
+    house.later(minutes=11)
+    assert house.browser().get("/health").status_code == 503
+    assert house.browser().get("/health?alive").status_code == 200
+
+    house.app.standing_still = lambda: ["watch"]
+    answer = house.browser().get("/health?alive")
+    assert (answer.status_code, answer.json["problems"]) == (503, ["the watch loop makes no progress"])
+
+
 def test_health_says_which_platform_is_deaf_without_saying_whose_words(house: PagesHouse) -> None:
     house.add(
         ProgressRow(loop="watch", at=house.now),
