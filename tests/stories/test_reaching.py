@@ -84,7 +84,7 @@ def test_while_the_ceo_is_not_reached_the_chair_and_the_operator_are_and_the_let
     house.mailer.refuse(PEOPLE["ceo"], FAULTS[fault])
     house.say(a_mention("a grave matter"), grave)  # type: ignore[arg-type]
 
-    borne = {"alert": 31, "crisis": 6}["crisis" if grave is CRISIS else "alert"] if fault == "grey" else 1
+    borne = {"alert": 45, "crisis": 6}["crisis" if grave is CRISIS else "alert"] if fault == "grey" else 1
     house.fast_forward(minutes=borne, step=timedelta(minutes=1 if borne < 10 else 5))
     house.fast_forward(minutes=1)
     assert len(_about(house, "chair")) == 1
