@@ -22,6 +22,7 @@ from monitor import ringing, visibility
 from monitor.clock import say_moment
 from monitor.escalation import not_reached_at, phones_ring_at
 from monitor.intake import incident_of
+from monitor.links import LIFE, Purpose
 from monitor.model import IncidentState
 from monitor.outbox import CHAIN, ROLE_WORDS, Desk, is_owed, note, written_as
 from monitor.refusals import Outcome, gap_after, load_words, outcome_of, rest_after
@@ -41,6 +42,9 @@ ABOUT_MAIL = frozenset({"refused", "mail_out"})
 
 GIVE_UP_AFTER = timedelta(days=5)
 """How long delivery is tried (RFC 5321, 4.5.4.1)."""
+
+SOONER = {"sign_in": LIFE[Purpose.SIGN_IN], "fresh_link": LIFE[Purpose.TAKEOVER]}
+"""What is worth nothing once its link has ended; whoever still wants one asks again."""
 
 LAST_TRY = timedelta(minutes=1)
 """How long the last try before somebody else is told may take."""
@@ -110,7 +114,7 @@ class Reach:
         row.tried_at = row.tried_at or now
         gap = gap_after(outcome, row.attempts) * random.uniform(0.9, 1.1)  # noqa: S311 - spreads the tries, no secret
         row.retry_at = now + gap
-        if now - row.made_at > GIVE_UP_AFTER or failure.permanent:
+        if now - row.made_at > SOONER.get(row.template, GIVE_UP_AFTER) or failure.permanent:
             self._give_up(session, row, now)
         if row.channel == "mail":
             self._mail_failed(session, row, outcome, now)

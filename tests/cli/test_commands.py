@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -192,6 +193,24 @@ def test_a_test_mail_and_asking_nobody_do_not_go_together(installation: Installa
 
     assert result.exit_code == WRONG
     assert "leave one of the two out" in result.output
+
+
+def test_the_doctor_is_red_while_somebody_has_not_been_told(installation: Installation) -> None:
+    installation.write(connectors__x=X)
+    _tip(installation)
+    app = installation.app()
+    with app.database.write() as session:
+        for row in session.scalars(select(AlertRow)):
+            row.made_at -= timedelta(hours=3)
+            row.tried_at, row.outcome, row.last_error = row.made_at, "final", "The mail server refused it (552 5.2.2)."
+    app.close()
+
+    result = installation.run("doctor", "--offline")
+
+    assert result.exit_code == NO
+    assert "Something that somebody must know has reached nobody." in result.output
+    assert "Mail to the CEO has not arrived since" in result.output
+    assert "552 5.2.2" in result.output
 
 
 def test_without_a_chair_the_doctor_is_red(installation: Installation) -> None:

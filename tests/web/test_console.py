@@ -57,6 +57,20 @@ def test_all_quiet_is_never_said_without_what_is_heard(house: PagesHouse) -> Non
     assert "ALL QUIET" not in browser.get("/").text
 
 
+def test_what_has_reached_nobody_stands_red_on_every_page_but_not_for_whom_it_is_hidden_from(house: PagesHouse) -> None:
+    house.incident("i1", severity=3, spoken_of=["ceo"], opened_at=house.now - timedelta(hours=1))
+    words = "Something that somebody must know has reached nobody"
+
+    pages = {role: house.signed_in(role).get("/incidents").text for role in ("ceo", "chair", "operator", "staff")}
+    assert {role: words in page for role, page in pages.items()} == {
+        "ceo": False, "chair": True, "operator": True, "staff": False,
+    }  # fmt: skip
+
+    with house.app.database.write() as session:
+        session.get_one(IncidentRow, "i1").reached_at = house.now
+    assert words not in house.signed_in("chair").get("/incidents").text
+
+
 def test_the_gravest_incident_stands_first(house: PagesHouse) -> None:
     house.incident("i1", severity=2, category="complaint")
     house.incident("i2", severity=3)

@@ -13,7 +13,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import func, select, text
+from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -21,16 +21,18 @@ from connectors.model import Bucket, Period, PollPlan
 from monitor import audit, ledger
 from monitor.keys import Keys
 from monitor.links import Holder, Links, Purpose, use_up
-from monitor.outbox import say_once
+from monitor.outbox import is_owed, say_once
 from monitor.store import migrate, search
 from monitor.store.database import Database, DatabaseUnreachable
 from monitor.store.tables import (
+    AlertRow,
     AuditRow,
     Base,
     IncidentAccountRow,
     IncidentRow,
     LogRow,
     MentionRow,
+    PersonRow,
     SpendingRow,
     TakeoverRow,
     ToldRow,
@@ -201,6 +203,49 @@ _OLD_LOG = text(
     "INSERT INTO incident_log (incident_id, at, who, what) VALUES (:id, '2026-11-24 14:02:00', 'Imogen', 'Rung.')"
 )
 _OLD_ACCOUNT = text("INSERT INTO incident_account (incident_id, account, platform) VALUES (:id, 'a1', 'x')")
+
+
+def test_what_was_given_up_at_a_first_refusal_is_owed_once_more_after_the_upgrade(empty: Database) -> None:
+    _brought_to(empty, "0011")
+    lately, long_ago = datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) - timedelta(days=6)
+    with empty.write() as session:
+        for number, state in (("open", "open"), ("seen", "acknowledged"), ("told", "open")):
+            session.execute(_LATER_INCIDENT, {"id": number, "state": state})
+        for number, incident, made_at in (
+            ("lately", "open", lately), ("long-ago", "open", long_ago), ("seen", "seen", lately), ("digest", None, lately),
+        ):  # fmt: skip
+            values = {"id": number, "incident": incident, "made": made_at, "refused": made_at, "delivered": None}
+            session.execute(_LATER_ALERT, values)
+        values = {"id": "told", "incident": "told", "made": lately, "refused": None, "delivered": lately}
+        session.execute(_LATER_ALERT, values)
+        session.execute(
+            text("INSERT INTO person (role, refused_at, changed_at) VALUES ('ceo', :at, :at)"),
+            {"at": "2026-11-24 14:02:00"},
+        )
+
+    migrate.upgrade(empty)
+
+    with empty.read() as session:
+        owed = session.scalars(select(AlertRow.id).where(is_owed()).order_by(AlertRow.id)).all()
+        assert owed == ["digest", "lately"]
+        assert dict(session.execute(select(IncidentRow.id, IncidentRow.reached_at)).all()) == {
+            "open": None, "seen": None, "told": lately,
+        }  # fmt: skip
+        assert session.get_one(PersonRow, "ceo").refused_at is None
+
+
+_LATER_INCIDENT = text(
+    "INSERT INTO incident (id, severity, state, opened_at, last_seen_at, mentions, platforms, threads, copies, told, "
+    "revision, spoken_of, perhaps_of, cleared_of, history, drill, source, summary, tip_link, next_step, acknowledged_by, closed_by, "
+    "verdict, salt) VALUES (:id, 3, :state, '2026-11-24 14:02:00', '2026-11-24 14:02:00', 1, '[]', '[]', '[]', 1, 1, "
+    "'[]', '[]', '[]', false, false, 'mention', '', '', 1, '', '', '', '')"
+)
+_LATER_ALERT = text(
+    "INSERT INTO alert (id, incident_id, template, kind, role, name, address, channel, severity, revision, facts, made_at, "
+    "retry_at, attempts, claimed, bundle, delivered_at, refused_at, unclear, last_error) VALUES (:id, :incident, 'alert', "
+    "'alert', 'ceo', 'Rowan', 'r@x.example', 'mail', 3, 1, '{}', :made, :made, 1, false, '', :delivered, :refused, false, "
+    "'')"
+).bindparams(*(bindparam(name, type_=UtcDateTime()) for name in ("made", "delivered", "refused")))
 
 
 def _brought_to(database: Database, revision: str) -> None:
