@@ -146,11 +146,12 @@ def _session(settings: MailSettings, scope: str, **more: Any) -> Iterator[Any]:
         raise _meant(str(error.error or "")) from None
     except requests.HTTPError as error:
         code = error.response.status_code if error.response is not None else 0
-        raise DeliveryFailed(f"The sign-in service for mail answered {code}.") from None
+        raise DeliveryFailed(f"The sign-in service for mail answered {code}.", unanswered=code >= 500) from None
     except requests.exceptions.SSLError:
         raise DeliveryFailed("The sign-in service's certificate is not trusted.", operator=True) from None
     except (requests.RequestException, OSError) as error:
-        raise DeliveryFailed(f"The sign-in service for mail could not be reached ({type(error).__name__}).") from None
+        why = f"The sign-in service for mail could not be reached ({type(error).__name__})."
+        raise DeliveryFailed(why, unanswered=True) from None
     except (ValueError, TypeError, KeyError, AttributeError):
         raise DeliveryFailed("The sign-in service for mail gave an answer that is none.") from None
     finally:

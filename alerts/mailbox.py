@@ -90,8 +90,8 @@ class Mailbox:
 
     ``choose`` decides the fault for a sender and recipient, or None; ``fail_next`` queues faults for the next
     conversations; ``refuse`` refuses an address for good. ``users`` maps names to passwords, or to OAuth2 tokens, and
-    makes sign-in a must, in one of the ``ways``; ``no_entry`` is the answer to every try. ``context`` offers STARTTLS,
-    or TLS from the first byte where ``tls``.
+    makes sign-in a must, in one of the ``ways``; ``no_entry`` is the answer to every try. ``utf8`` offers
+    SMTPUTF8, ``context`` STARTTLS, or TLS from the first byte where ``tls``.
     """
 
     def __init__(
@@ -102,6 +102,7 @@ class Mailbox:
         users: dict[str, str] | None = None,
         ways: tuple[str, ...] = ("PLAIN", "LOGIN"),
         no_entry: str = "",
+        utf8: bool = True,
         context: ssl.SSLContext | None = None,
         tls: bool = False,
         on_letter: Callable[[Kept], None] | None = None,
@@ -110,6 +111,7 @@ class Mailbox:
         self.users = users or {}
         self.ways = ways
         self.no_entry = no_entry
+        self.utf8 = utf8
         self.context = context
         self.tls = tls
         self.on_letter = on_letter
@@ -296,7 +298,9 @@ class _Conversation(socketserver.BaseRequestHandler):
         self.greeted = rest
         if not re.fullmatch(r"[A-Za-z0-9.-]+|\[(\d+(\.\d+){3}|IPv6:[0-9A-Fa-f:.]+)\]", rest):
             self.box.violations.append("a name in EHLO that is none")
-        lines = ["mailbox.example", "PIPELINING", "SMTPUTF8", "8BITMIME", f"SIZE {MAX_LETTER}"]
+        lines = ["mailbox.example", "PIPELINING", "8BITMIME", f"SIZE {MAX_LETTER}"]
+        if self.box.utf8:
+            lines.append("SMTPUTF8")
         if self.box.context and not self.secured:
             lines.append("STARTTLS")
         if self.box.users:

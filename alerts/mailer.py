@@ -258,6 +258,11 @@ def _mail_from(smtp: smtplib.SMTP, settings: MailSettings, *, unusual: bool) -> 
         sender, sender_unusual = _on_the_wire(settings.address)
     except DeliveryFailed:
         raise DeliveryFailed("Our own sender address is not an address.", operator=True) from None
+    if sender_unusual and not smtp.has_extn("smtputf8"):
+        raise DeliveryFailed(
+            "The mail server cannot send from an address with such letters: take plain ones for [mail] from.",
+            operator=True,
+        )
     options = ["SMTPUTF8"] if unusual or sender_unusual else []
     if options:
         smtp.command_encoding = "utf-8"

@@ -38,7 +38,7 @@ def ring(url: str, title: str, body: str, link: str = "") -> None:
         if service is None:
             raise DeliveryFailed("Earshot knows no such phone address; see phones in the settings.", permanent=True)
         if not _told(service, " ".join(title.split())[:MAX_TITLE], words):
-            raise DeliveryFailed(f"The phone ({kind}) did not take the message.")
+            raise DeliveryFailed(f"The phone ({kind}) did not take the message.", unanswered=True)
 
 
 def unusable(urls: Sequence[str]) -> tuple[int, ...]:

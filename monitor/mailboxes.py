@@ -50,3 +50,5 @@ def _addresses(settings: Settings) -> Iterator[tuple[str, str]]:
     yield "[mail] from", settings.mail.address
     if settings.mail.reply_to:
         yield "[mail] reply_to", addresses.split_mailbox(settings.mail.reply_to)[1]
+    if settings.mail.second is not None and settings.mail.second.address != settings.mail.address:
+        yield "[mail.relay] from", settings.mail.second.address

@@ -13,7 +13,7 @@ from monitor.escalation import phones_ring_at
 from monitor.outbox import ROLE_WORDS, Desk, note
 from monitor.store.tables import AlertRow
 
-LASTS = 5
+LASTS = 10
 """Tries after which a phone's silence is no passing one: by then some eight minutes."""
 
 

@@ -200,7 +200,7 @@ class House:
     def ring(self, url: str, title: str, body: str, link: str = "") -> None:
         """A phone that rings, or does not."""
         if url in self.silent:
-            raise DeliveryFailed("The phone (ntfy) did not take the message.")
+            raise DeliveryFailed("The phone (ntfy) did not take the message.", unanswered=True)
         self.rung.append((title, body))
         self.rings.append((url, title, body, link))
 

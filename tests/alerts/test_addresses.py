@@ -17,7 +17,7 @@ from alerts import addresses
 from alerts.mail_settings import MailSettings
 from alerts.mailbox import Mailbox
 from alerts.mailer import deliver
-from alerts.model import Letter, MailKind
+from alerts.model import DeliveryFailed, Letter, MailKind
 
 SETTINGS = MailSettings(host="127.0.0.1", sender="Earshot <earshot@tessellateuk.example>", security="none")
 
@@ -205,6 +205,23 @@ def test_a_sender_with_other_letters_is_sent_with_smtputf8() -> None:
 
         assert box.letters[0].utf8
         assert box.violations == []
+
+
+@pytest.mark.real
+def test_without_smtputf8_a_domain_in_other_letters_does_no_harm_and_a_name_is_said_to_be_at_fault() -> None:
+    with Mailbox(utf8=False) as box:
+        settings = replace(SETTINGS, port=box.port, sender="Büro <earshot@wärme.example>")
+        deliver(settings, a_letter(recipient_name="Zoë", recipient_address="ceo@wärme.example"))
+        with pytest.raises(DeliveryFailed) as to:
+            deliver(settings, a_letter(recipient_address="zoë@wärme.example"))
+        with pytest.raises(DeliveryFailed) as sender:
+            deliver(replace(settings, sender="büro@wärme.example"), a_letter())
+
+        assert len(box.letters) == 1
+        assert box.violations == []
+        assert not to.value.operator
+        assert sender.value.operator
+        assert "[mail] from" in sender.value.why
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import pickle
 import smtplib
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
 from makers import NOW
 
 from alerts.mail_settings import MailSettings
 from alerts.mailbox import Mailbox
 from alerts.mailer import deliver, probe
-from alerts.model import DeliveryFailed, Letter, MailKind
+from alerts.model import DeliveryFailed, Letter, MailKind, Refusal, Stage
 from alerts.sign_in import SignInRefused, about_sign_in, sign_in_by_password
+from monitor.refusals import Outcome, load_words, outcome_of
 
 NAME, PASSWORD = "gruß@tessellateuk.example", "£20 für Zoë € ключ"
 LETTER = Letter(
@@ -178,6 +182,54 @@ def test_each_refusal_becomes_one_plain_sentence_for_the_operator(reply: str, sa
 
         assert said in refusal.why
         assert refusal.operator
+
+
+class _SwitchedOff:
+    """Another server, which says at one verb that passwords are switched off."""
+
+    reply = "550 5.7.30 Basic authentication is not supported for Client Submission. canary"
+
+    def __init__(self, verb: str) -> None:
+        self._verb = verb
+
+    def _answer(self, verb: str) -> str:
+        return self.reply if verb == self._verb else "250 OK"
+
+    async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        envelope.mail_from = address
+        return self._answer("MAIL")
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        envelope.rcpt_tos.append(address)
+        return self._answer("RCPT")
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        return self._answer("DATA")
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+def test_passwords_that_are_switched_off_are_nobody_s_dead_address_at_any_verb(verb: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    controller = Controller(_SwitchedOff(verb), hostname="127.0.0.1", port=port)
+    controller.start()
+    try:
+        settings = MailSettings(host="127.0.0.1", port=port, security="none", sender="earshot@tessellateuk.example")
+        refusal = refusal_of(settings)
+    finally:
+        controller.stop()
+
+    assert "takes no passwords any more (550 5.7.30" in refusal.why
+    assert refusal.operator
+    assert outcome_of(refusal, load_words()) is Outcome.FINAL
+
+
+def test_what_crosses_to_a_worker_process_can_be_pickled() -> None:
+    refused = SignInRefused("why", refusal=Refusal(Stage.SIGN_IN, 535, "5.7.8"))
+
+    copy = pickle.loads(pickle.dumps(refused))
+
+    assert (copy.why, copy.operator, copy.refusal) == ("why", True, Refusal(Stage.SIGN_IN, 535, "5.7.8"))
 
 
 def test_a_server_that_cannot_check_now_is_asked_again_without_troubling_the_operator() -> None:
