@@ -6,9 +6,13 @@ import logging
 import socket
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from monitor.logs import Blank, Lines
+
+hypothesis.settings.register_profile("house", deadline=None)  # no test may depend on speed
+hypothesis.settings.load_profile("house")
 
 CANARIES = ("Sam Example", "sam_example", "person_1", "canary-", "quokkafeather", "page-token", "linkedin-token")
 """Strangers, their words and secrets of the tests' world: none may ever stand in a log line."""

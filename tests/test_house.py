@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import re
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import click
+import hypothesis
 import pytest
 import yaml
 
@@ -337,16 +339,66 @@ def test_the_locks_pin_by_hash_and_hold_no_address() -> None:
         assert not [line for line in lines if "://" in line]
 
 
-def test_a_server_gets_the_versions_that_were_tested() -> None:
-    def pins(name: str) -> dict[str, str]:
-        text = (HOUSE / name).read_text("utf-8")
-        return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE))
+def pins(name: str) -> dict[str, str]:
+    """The distributions that a lock file pins, and their versions."""
+    text = (HOUSE / name).read_text("utf-8")
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE))
 
+
+def test_a_server_gets_the_versions_that_were_tested() -> None:
     tested = pins("requirements.lock")
 
     assert pins("requirements-run.lock").items() <= tested.items()
     assert pins("requirements-build.lock").items() <= tested.items()
     assert not {"pytest", "mypy", "playwright"} & pins("requirements-run.lock").keys()
+
+
+def test_whatever_the_code_imports_is_declared_and_locked() -> None:
+    owners = {
+        top: [_plain(name) for name in names] for top, names in importlib.metadata.packages_distributions().items()
+    }
+    declared = {_plain(name) for name in _dependencies()}
+    ours = {"monitor", "connectors", "alerts"}
+
+    undeclared = {
+        f"{name}: {path.relative_to(HOUSE)}"
+        for folder in sorted(ours)
+        for path in (HOUSE / folder).rglob("*.py")
+        for name in _imports(path)
+        if name not in sys.stdlib_module_names | ours and not declared & set(owners.get(name, []))
+    }
+
+    assert undeclared == set()
+    assert declared <= {_plain(name) for name in pins("requirements-run.lock")}
+
+
+def _dependencies() -> Iterator[str]:
+    project = tomllib.loads((HOUSE / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    for line in (*project["dependencies"], *extras["postgres"], *extras["model"]):
+        yield re.split(r"[\[<>=;! ]", line, maxsplit=1)[0]
+
+
+def _plain(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _imports(path: Path) -> set[str]:
+    """The first words of all modules that a file imports, also inside its functions."""
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    whole = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    parts = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
+    return {name.partition(".")[0] for name in whole | parts}
+
+
+def test_no_test_measures_how_fast_the_machine_is() -> None:
+    """Only benchmarks and the long proofs may: anywhere else a busy machine would make it fail."""
+    clocks = r"(monotonic|perf_counter|process_time|time\.time)(_ns)?\(\)"
+
+    found = lines_with(rf"^\s*assert\b.*{clocks}\s*-|^\s*assert\b.*\b(elapsed|lasted)\b\s*<")
+
+    assert [line for line in found if not line.startswith(("tests/proofs/", "benchmarks/"))] == []
+    assert hypothesis.settings.default.deadline is None
 
 
 # ── what runs it ────────────────────────────────────────────────────────────────────────────────────

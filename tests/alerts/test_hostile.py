@@ -135,7 +135,7 @@ def test_hostile_words_change_neither_headers_nor_markup(words: str) -> None:
 
 
 @given(st.text(max_size=300))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_text_whatever_changes_headers_or_markup(words: str) -> None:
     assert_sound(a_letter(words))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.addresses import host_of, parts_of
@@ -129,7 +129,6 @@ def test_ordinary_addresses_of_posts_stay_pressable_where_a_platform_gave_them(u
 
 
 @given(st.text(max_size=60))
-@settings(deadline=None)
 def test_no_text_breaks_the_reading_of_an_address(text: str) -> None:
     for url in (text, f"https://{text}", f"https://x.com/{text}", f"https://www.youtube.com/watch?{text}"):
         parts_of(url), host_of(url), may_be_pressed(url)

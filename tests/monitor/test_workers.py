@@ -35,10 +35,8 @@ def test_a_fault_is_named_by_class_and_place_and_not_by_its_text(workers: Worker
 
 
 def test_work_that_takes_too_long_is_given_up(workers: Workers) -> None:
-    began = time.monotonic()
     with pytest.raises(DeadlineExceeded):
-        workers.run(timedelta(seconds=0.3), time.sleep, 60)
-    assert time.monotonic() - began < 10
+        workers.run(timedelta(seconds=0.3), time.sleep, 86_400)
 
 
 def test_the_end_of_the_house_breaks_off_what_is_under_way() -> None:

@@ -56,7 +56,6 @@ def test_the_json_interface_answers_as_described_and_never_with_500(house: Pages
 
         @settings(
             max_examples=REQUESTS // len(operations),
-            deadline=None,
             database=None,
             derandomize=True,
             phases=[Phase.generate],

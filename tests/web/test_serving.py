@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from monitor.web.serving import ROOM
 pytestmark = pytest.mark.real
 
 
-def test_the_pages_are_served_and_stop_within_seconds(tmp_path: Path) -> None:
+def test_the_pages_are_served_and_stop_though_a_connection_is_open(tmp_path: Path) -> None:
     house = PagesHouse(tmp_path, bind="127.0.0.1:0")
     pages = start_web(house.app)
     try:
@@ -26,11 +25,9 @@ def test_the_pages_are_served_and_stop_within_seconds(tmp_path: Path) -> None:
         assert (answer.status_code, answer.headers.get("Server")) == (200, None)
         idle = socket.create_connection(("127.0.0.1", pages.port))
     finally:
-        began = time.monotonic()
         pages.close()
     idle.close()
     house.close()
-    assert time.monotonic() - began < 4
     with pytest.raises(requests.ConnectionError):
         requests.get(f"http://127.0.0.1:{pages.port}/publishing", timeout=2)
 
