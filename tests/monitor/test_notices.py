@@ -184,7 +184,7 @@ def test_a_phone_shows_the_headline_and_nothing_of_the_post() -> None:
         )
 
     assert letter.html == ""
-    assert letter.subject == "[ALERT] A complaint on Facebook, kd7mrwqz"
+    assert letter.subject == "ALERT: A complaint on Facebook, kd7mrwqz"
     assert "Nobody has acknowledged this for 1 minute." in letter.text
     assert "http" not in letter.text
     assert "tamsin" not in everything(letter)
