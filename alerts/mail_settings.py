@@ -23,7 +23,7 @@ class Relay:
     username: str = ""
     password: str = field(default="", repr=False, metadata={"secret": True})
     sender: str = field(default="", metadata={"key": "from"})
-    ca_file: str = ""
+    ca_file: str = field(default="", metadata={"path": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class MailSettings:
     security: Literal["starttls", "tls", "none"] = "starttls"
     username: str = ""
     password: str = field(default="", repr=False, metadata={"secret": True})
-    ca_file: str = ""
+    ca_file: str = field(default="", metadata={"path": True})
     """A file of certificates to trust instead of the system's, for a mail server with its own authority."""
     reply_to: str = ""
     ehlo_name: str = ""

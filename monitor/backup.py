@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Table, create_engine, delete, event, func, in
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from monitor import audit, forgetting, journal
+from monitor import audit, forgetting, journal, own_files
 from monitor.app import App
 from monitor.clock import Clock, utc_now
 from monitor.daemon import sole_instance
@@ -29,7 +29,6 @@ from monitor.settings import Settings
 from monitor.store import identity, migrate, search
 from monitor.store.address import Address
 from monitor.store.database import SIDES, Database, StoreLost
-from monitor.store.place import IDENTITY
 from monitor.store.tables import (
     Base,
     ErasureRow,
@@ -57,8 +56,8 @@ class NotABackup(Exception):
 
 def write(app: App, out: Path) -> str:
     """Write a backup to ``out`` (mode 0600), replacing it only when complete. Returns a sentence for the operator."""
-    _refuse_own_files(app, out)
     part = out.with_name(f"{out.name}.part")
+    own_files.refuse(app, out, part)
     part.unlink(missing_ok=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
@@ -88,14 +87,6 @@ def write(app: App, out: Path) -> str:
     os.replace(part, out)
     app.database.in_transaction(lambda session: _remember(session, app))
     return f"Backed up {rows} rows to {out} ({out.stat().st_size // 1024} kB). Keep it encrypted and elsewhere."
-
-
-def _refuse_own_files(app: App, out: Path) -> None:
-    """A backup written over the database or its key would destroy what it is to save."""
-    own = {*app.database.sides(), app.settings.path.resolve()}
-    own |= {app.settings.state_dir.resolve() / name for name in (KEY, IDENTITY, journal.NAME)}
-    if out.resolve() in own:
-        raise NotABackup(f"{out} is Earshot's own file. Nothing was written; choose another name.")
 
 
 def _remember(session: Session, app: App) -> None:

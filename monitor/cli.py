@@ -56,6 +56,7 @@ def plainly() -> Iterator[None]:
     from monitor.daemon import AnotherInstance, StateUnusable
     from monitor.keys import KeyUnreadable
     from monitor.opening import NoStoreYet, OtherVersion
+    from monitor.own_files import OwnFile
     from monitor.scoring import RulesFaulty
     from monitor.service import PagesNotShown
     from monitor.settings import SettingsError
@@ -69,7 +70,7 @@ def plainly() -> Iterator[None]:
         SettingsError, TermsError, CardsError, RulesFaulty, SchemaTooNew, KeyUnreadable, OtherVersion, PagesNotShown,
     ) as error:  # fmt: skip
         raise Stop(str(error), WRONG) from None
-    except (NotAllowed, NotABackup, Refused) as error:
+    except (NotAllowed, NotABackup, OwnFile, Refused) as error:
         raise Stop(str(error), NO) from None
     except AnotherInstance as error:
         raise Stop(str(error), HELD) from None

@@ -56,6 +56,9 @@ LEASE = timedelta(seconds=30)
 ROOM = 1024 * 1024
 """Bytes by which the free space on the disk must have grown before what did not fit is asked for again."""
 
+LOCK = "earshot.lock"
+"""The file in the state folder whose lock the one running instance holds."""
+
 STATE = "state folder"
 """The part of the daemon that notes how far the store has come (``Distress``)."""
 
@@ -74,7 +77,7 @@ class StateUnusable(Exception):
 @contextlib.contextmanager
 def sole_instance(state_dir: Path) -> Iterator[None]:
     """Hold the lock of the state directory. Raises ``AnotherInstance`` naming the holder, and ``StateUnusable``."""
-    path = state_dir / "earshot.lock"
+    path = state_dir / LOCK
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

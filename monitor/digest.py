@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from alerts.mail import compose_digest
 from alerts.model import Bulletin, Item, Link, MailKind, Met, PlatformWeeks, Quote, Recipient, Severity
-from monitor import audit, hearing, ledger, people
+from monitor import audit, hearing, ledger, own_files, people
 from monitor.app import App
 from monitor.clock import say_duration, say_moment
 from monitor.counting import Heard, heard
@@ -150,6 +150,8 @@ def send_now(app: App, *, again: bool) -> str:
 
 def preview(app: App, out: Path) -> str:
     """Write the digest as it would be mailed now to ``out`` (HTML) and beside it the text. Returns a sentence."""
+    text = out.with_suffix(".txt") if out.suffix != ".txt" else out.with_name(f"{out.name}.txt")
+    own_files.refuse(app, out, text)
     now = app.clock()
     with app.database.read() as session:
         bulletin = bulletin_for(session, app, since=now - timedelta(days=7), until=now, week="preview", folded=())
@@ -158,8 +160,8 @@ def preview(app: App, out: Path) -> str:
     if letter.picture is not None:
         html = html.replace("cid:picture", "data:image/png;base64," + base64.b64encode(letter.picture).decode())
     out.write_text(html, "utf-8")
-    out.with_suffix(".txt").write_text(letter.text, "utf-8")
-    return f"Written to {out} and {out.with_suffix('.txt')}; nothing was mailed."
+    text.write_text(letter.text, "utf-8")
+    return f"Written to {out} and {text}; nothing was mailed."
 
 
 def bulletin_of(session: Session, app: App, row: AlertRow) -> Bulletin:

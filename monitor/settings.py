@@ -25,6 +25,7 @@ from monitor import plain
 from monitor.clock import read_duration, read_time_of_day
 from monitor.data import resource
 from monitor.model import Named
+from monitor.paths import whole
 from monitor.store import place
 from monitor.store.address import Address
 from monitor.store.place import Place
@@ -203,7 +204,7 @@ class Judgement:
     """How mentions are judged: ``auto`` takes the transformer where it can run, else the linear model."""
 
     model: Literal["auto", "transformer", "linear", "rules"] = "auto"
-    rules: str = ""
+    rules: str = field(default="", metadata={"path": True})
     """A folder of rule files to use instead of the shipped ones."""
 
 
@@ -240,6 +241,8 @@ class Settings:
     """Every secret value, for the log filter that blanks them."""
     runtime_dir: Path | None = field(default=None, metadata={"table": False})
     """A folder for what need not outlive the machine's run, where systemd or the session made one."""
+    files: tuple[Path, ...] = field(default=(), metadata={"table": False})
+    """The files that the settings name, of secrets and others."""
     found: tuple[Place, ...] = field(default=(), metadata={"table": False})
     """What lies where the working folder had it, to be said and noted at the next start."""
 
@@ -358,7 +361,12 @@ def read(raw: Mapping[str, Any], path: Path, environ: Mapping[str, str]) -> Sett
     values["store"], found = _placed(values.get("store", Store()), path, environ)
     reader.secrets += values["store"].address.passwords
     settings = Settings(
-        **values, path=path, secrets=tuple(reader.secrets), runtime_dir=_runtime_dir(environ), found=found
+        **values,
+        path=path,
+        secrets=tuple(reader.secrets),
+        files=tuple(reader.files),
+        runtime_dir=_runtime_dir(environ),
+        found=found,
     )
     try:
         ZoneInfo(settings.organisation.timezone)
@@ -407,7 +415,7 @@ def _placed(store: Store, path: Path, environ: Mapping[str, str]) -> tuple[Store
     try:
         database = place.of_database(store.address, path, environ)
         state = place.of_state(store.state_dir, path, environ) if store.state_dir else None
-    except place.TwoPlaces as error:
+    except ValueError as error:
         raise SettingsError(f"store: expected {error}.") from None
     found = tuple(p for p in (database, state) if p is not None and p.pointer is not None)
     if database is not None:
@@ -447,6 +455,7 @@ class _Reader:
         self._folder = folder
         self._environ = environ
         self.secrets: list[str] = []
+        self.files: list[Path] = []
 
     def table(self, kind: type[T], raw: object, path: str, default: object | None = None) -> T:
         if not isinstance(raw, Mapping):
@@ -463,6 +472,8 @@ class _Reader:
                 values[f.name] = self._value(hints[f.name], value, f"{path}.{key}", inherited)
                 if key in secret_keys:
                     self._remember(values[f.name])
+                if f.metadata.get("path") and values[f.name]:
+                    values[f.name] = str(self._file(values[f.name], f"{path}.{key}"))
             elif default is not None:
                 values[f.name] = getattr(default, f.name)
             elif f.default is MISSING and f.default_factory is MISSING:
@@ -485,24 +496,29 @@ class _Reader:
             raise SettingsError(f"{path}: {key} and {file_key} are both set; keep one.")
         if not isinstance(raw[file_key], str):
             raise SettingsError(f"{path}.{file_key}: expected the path of a file, found {_found(raw[file_key])}.")
+        file = self._file(raw[file_key], f"{path}.{file_key}")
         try:
-            return True, plain.one_value(plain.read_text(self._file(raw[file_key])))
+            return True, plain.one_value(plain.read_text(file))
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not plain text"
             raise SettingsError(
-                f"{path}.{file_key}: the file cannot be read: {self._file(raw[file_key])} ({why}). Put the secret into "
-                f"it, or take this line out; the variable {variable} works too."
+                f"{path}.{file_key}: the file cannot be read: {file} ({why}). Put the secret into it, or take this "
+                f"line out; the variable {variable} works too."
             ) from None
 
-    def _file(self, named: str) -> Path:
+    def _file(self, named: str, path: str) -> Path:
         """``named`` counted from the settings file, or what systemd loaded from there for this service alone."""
-        file = Path(named).expanduser()
+        try:
+            file = whole(named, self._folder)
+        except ValueError as error:
+            raise SettingsError(f"{path}: expected {error}.") from None
         credentials = self._environ.get("CREDENTIALS_DIRECTORY")
-        if credentials and not file.is_absolute():
+        if credentials and not named.startswith(("/", "~")):
             loaded = Path(credentials) / named.replace("/", "_")
             if loaded.exists():
-                return loaded
-        return file if file.is_absolute() else self._folder / file
+                file = loaded
+        self.files.append(file)
+        return file
 
     def _remember(self, value: object) -> None:
         for text in value if isinstance(value, tuple) else (value,):

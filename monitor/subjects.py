@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, String, cast, delete, or_, select
 from sqlalchemy.orm import Session
 
 from alerts.model import MailKind
-from monitor import audit, journal
+from monitor import audit, journal, own_files
 from monitor.actions import AT_THE_SERVER, Actor, NotAllowed
 from monitor.app import App
 from monitor.excerpts import count
@@ -218,6 +218,8 @@ def _lines(session: Session, found: Found, by: Person) -> list[str]:
 def export(app: App, who: str, out: Path, by: Actor = AT_THE_SERVER) -> str:
     """Write ``subject.json`` and ``subject.html`` into the folder ``out``; third persons' handles are masked. What
     ``by`` may not read is left out, and counted."""
+    data, page = out / "subject.json", out / "subject.html"
+    own_files.refuse(app, out, data, page)
     with app.database.read() as session:
         every = look_up(session, who, by)
         found = every.those(lambda incident: may_read(by, incident), session)
@@ -241,10 +243,10 @@ def export(app: App, who: str, out: Path, by: Actor = AT_THE_SERVER) -> str:
             **({"left_out_for_the_ceo_and_the_chair": left_out} if left_out else {}),
         }
     out.mkdir(parents=True, exist_ok=True)
-    (out / "subject.json").write_text(json.dumps(body, indent=2, ensure_ascii=False), "utf-8")
-    (out / "subject.html").write_text(_page(body), "utf-8")
+    data.write_text(json.dumps(body, indent=2, ensure_ascii=False), "utf-8")
+    page.write_text(_page(body), "utf-8")
     _record(app, "person exported", who, by)
-    done = f"Written to {out}/subject.json and {out}/subject.html: {len(own)} posts."
+    done = f"Written to {data} and {page}: {len(own)} posts."
     return f"{done} {_say_left_out(left_out)}" if left_out else done
 
 

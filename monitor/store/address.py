@@ -9,6 +9,8 @@ from typing import cast
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from monitor.paths import at_home
+
 EXAMPLES = '"sqlite:///earshot.db" or "postgresql+psycopg://user@host/name"'
 SQLITE, POSTGRESQL = "sqlite", "postgresql+psycopg"
 
@@ -75,6 +77,6 @@ def _check_file(url: URL) -> None:
         raise ValueError('url: three slashes and a path, such as "sqlite:///earshot.db"')
     if name.startswith("~"):
         try:
-            Path(name).expanduser()
-        except RuntimeError:
-            raise ValueError("url: a path; nobody of the name after ~ has a home folder here") from None
+            at_home(name)
+        except ValueError as error:
+            raise ValueError(f"url: {error}") from None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.keys import KEY
+from monitor.paths import at_home
 from monitor.store.address import Address
 
 POINTER = ".place"
@@ -45,8 +46,8 @@ def of_database(address: Address, settings: Path, environ: Mapping[str, str]) ->
 
 
 def of_state(written: str, settings: Path, environ: Mapping[str, str]) -> Place:
-    """Where the state folder lies that the settings name. Raises ``TwoPlaces``."""
-    return _find(Path(written).expanduser(), base_folder(settings, environ), _holds_key, "[store] state_dir")
+    """Where the state folder lies that the settings name. Raises ``ValueError``, such as ``TwoPlaces``."""
+    return _find(at_home(written), base_folder(settings, environ), _holds_key, "[store] state_dir")
 
 
 def of_server_state(settings: Path, environ: Mapping[str, str]) -> Path:

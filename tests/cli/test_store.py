@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
-from monitor.cli import NO, OK, UNREACHABLE, WRONG
+from monitor.cli import NO, OK, UNREACHABLE, WRONG, main
 from monitor.settings import load
 
 if TYPE_CHECKING:
@@ -105,16 +107,80 @@ def test_a_lost_install_key_is_not_replaced_in_passing(installation: Installatio
     assert not (installation.folder / "install.key").exists()
 
 
-@pytest.mark.parametrize("own", ["earshot.db", "earshot.db-wal", "install.key", "erasures.journal", "earshot.toml"])
-def test_a_backup_is_not_written_over_what_it_is_to_save(own: str, installation: Installation) -> None:
-    installation.begin()
-    before = (installation.folder / "earshot.db").read_bytes()
+def _writing() -> list[tuple[str, ...]]:
+    """Every command that writes where it is told to, from the command tree, as far as its OUT."""
+    values = {"who": "Rowan Ashdown"}
 
-    result = installation.run("db", "backup", str(installation.folder / own))
+    def walk(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        if isinstance(command, click.Group):
+            for name, each in command.commands.items():
+                yield from walk(each, (*path, name))
+        for param in command.params:
+            if isinstance(param.type, click.Path) and param.name != "config" and not param.type.exists:
+                others = [
+                    values[p.name or ""] for p in command.params if isinstance(p, click.Argument) and p is not param
+                ]
+                yield (*path, *others, *(["--out"] if isinstance(param, click.Option) else []))
+
+    return list(walk(main, ()))
+
+
+MAIL = {"host": "127.0.0.1", "security": "none", "from": "earshot@tessellateuk.example", "username": "e"}
+
+OWN = [
+    "earshot.db", "earshot.db-wal", "earshot.db-shm", "earshot.db-journal", "earshot.toml", "install.key",
+    "store.identity", "erasures.journal", "told.json", "earshot.lock", "secrets/mail", "ca.pem", "earshot.db.place",
+    "./sub/../earshot.db", "a-symlink", "a-second-name",
+]  # fmt: skip
+
+
+def test_the_commands_that_write_where_they_are_told_to_are_found() -> None:
+    assert [words[:2] for words in _writing()] == [("digest", "preview"), ("subject", "export"), ("db", "backup")]
+
+
+@pytest.mark.parametrize("own", OWN)
+@pytest.mark.parametrize("words", _writing(), ids=" ".join)
+def test_no_command_writes_over_what_is_earshots_own(
+    words: tuple[str, ...], own: str, installation: Installation
+) -> None:
+    folder = installation.folder
+    (folder / "secrets").mkdir()
+    (folder / "sub").mkdir()
+    for name in ("secrets/mail", "ca.pem"):
+        (folder / name).write_text("a-secret-of-ours")
+    installation.write(mail={**MAIL, "password_file": "secrets/mail", "ca_file": "ca.pem"})
+    installation.begin()
+    (folder / "a-symlink").symlink_to("earshot.toml")
+    (folder / "a-second-name").hardlink_to(folder / "install.key")
+    before = _contents(folder)
+
+    result = installation.run(*words, str(folder / own))
 
     assert result.exit_code == NO
-    assert "own file" in result.output
-    assert (installation.folder / "earshot.db").read_bytes() == before
+    assert "is Earshot's own file. Nothing was written" in result.output
+    assert _contents(folder) == before
+
+
+def test_the_files_beside_what_was_named_are_not_earshots_own_either(installation: Installation) -> None:
+    folder = installation.folder
+    (folder / "mail.txt").write_text("a-secret-of-ours")
+    (folder / "out").mkdir()
+    (folder / "out" / "subject.json").symlink_to("../earshot.toml")
+    installation.write(mail={**MAIL, "password_file": "mail.txt"})
+    installation.begin()
+    before = _contents(folder)
+
+    preview = installation.run("digest", "preview", "--out", str(folder / "mail.html"))
+    export = installation.run("subject", "export", "Rowan Ashdown", "--out", str(folder / "out"))
+
+    assert (preview.exit_code, export.exit_code) == (NO, NO)
+    assert _contents(folder) == before
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    """What every file holds, but for SQLite's own bookkeeping beside its file."""
+    files = [f for f in folder.rglob("*") if f.is_file() and not f.name.endswith(("-wal", "-shm"))]
+    return {str(f.relative_to(folder)): f.read_bytes() for f in files}
 
 
 @pytest.mark.parametrize("name", ["a b.db", "a%20b.db", "100%.db", "what?.db", "a#b.db", "née.db"])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from dataclasses import Field, fields, is_dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
+from connectors import registry
 from monitor.settings import Settings, SettingsError, load, read
 
 GOOD: dict[str, Any] = {
@@ -202,3 +204,112 @@ def test_links_lead_to_the_name_that_dns_has() -> None:
     settings = _read(_changed("web", {"public_url": "https://earshot.wärme.example:8443/"}))
 
     assert settings.public_url == "https://earshot.xn--wrme-loa.example:8443"
+
+
+# ── paths ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _declared(kind: type, path: str = "") -> Iterator[tuple[str, Field[Any], object]]:
+    """Every setting there is: its place, its field and its type."""
+    hints = get_type_hints(kind)
+    for f in fields(kind):  # type: ignore[arg-type]
+        if not f.metadata.get("table", True):
+            continue
+        place = f"{path}/{f.metadata.get('key', f.name)}".lstrip("/")
+        if is_dataclass(hints[f.name]):
+            yield from _declared(hints[f.name], place)  # type: ignore[arg-type]
+        else:
+            yield place, f, hints[f.name]
+
+
+EVERY = [
+    *_declared(Settings),
+    *(s for n in registry.names() for s in _declared(registry.load(n).settings, f"connectors/{n}")),
+]
+PATHS = [place for place, f, _ in EVERY if f.metadata.get("path")]
+SECRETS = [
+    place for place, f, _ in EVERY if f.metadata.get("secret") and not place.startswith(("people", "connectors"))
+]
+
+
+def _at(settings: Settings, place: str) -> Any:
+    found: Any = settings
+    for step in place.split("/"):
+        found = getattr(found, step)
+    return found
+
+
+def test_every_setting_that_names_a_file_or_a_folder_is_known_as_one() -> None:
+    """``[store]`` has a rule of its own, which looks in more than one place (``monitor.store.place``)."""
+    by_name = {
+        place
+        for place, f, kind in EVERY
+        if kind is Path or place.rpartition("/")[2].endswith(("_file", "_dir", "_folder", "_path", "rules"))
+    }
+
+    assert by_name - {"store/state_dir"} == set(PATHS)
+    assert set(PATHS) == {"judgement/rules", "mail/ca_file", "mail/relay/ca_file"}
+
+
+@pytest.mark.parametrize("place", PATHS)
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("mine/it", "{settings}/mine/it"),
+        ("./it", "{settings}/it"),
+        ("../it", "{settings}/../it"),
+        ("a b/é%20?", "{settings}/a b/é%20?"),
+        ("/elsewhere/it", "/elsewhere/it"),
+        ("~/it", "{home}/it"),
+    ],
+)
+def test_a_path_counts_from_the_settings_file_wherever_a_command_runs(
+    place: str, written: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, home, elsewhere = tmp_path / "etc", tmp_path / "home", tmp_path / "elsewhere"
+    for made in (folder, home, elsewhere):
+        made.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(elsewhere)
+    environ = {"STATE_DIRECTORY": str(tmp_path / "state")}
+
+    settings = _read(_changed(place, written), environ, folder)
+
+    meant = meant.format(settings=folder, home=home)
+    assert _at(settings, place) == meant
+    assert Path(meant) in settings.files
+    monkeypatch.chdir(tmp_path)
+    assert _at(_read(_changed(place, written), environ, Path("etc")), place) == meant
+
+
+@pytest.mark.parametrize("place", PATHS)
+@pytest.mark.parametrize("written", ["~nobody-of-this-name/it", "two\nlines", "nul\0"])
+def test_what_is_no_path_is_refused_with_its_place(place: str, written: str) -> None:
+    with pytest.raises(SettingsError, match=place.replace("/", r"\.") + ": expected a path"):
+        _read(_changed(place, written))
+
+
+@pytest.mark.parametrize("key", ["url", "state_dir"])
+def test_a_home_folder_of_nobody_is_refused_for_the_store_too(key: str) -> None:
+    with pytest.raises(SettingsError, match="a path; nobody of the name after ~ has a home folder here"):
+        _read(
+            _changed(
+                f"store/{key}", "sqlite:///~nobody-of-this-name/a.db" if key == "url" else "~nobody-of-this-name/a"
+            )
+        )
+
+
+@pytest.mark.parametrize("place", SECRETS)
+def test_the_file_of_a_secret_counts_from_the_settings_file_too(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path / "home")
+    for written, file in (("it", "etc/it"), ("~/it", "home/it")):
+        raw = _changed(f"{place}_file", written)
+        with pytest.raises(SettingsError, match=f"cannot be read: {tmp_path / file} "):
+            _read(raw, folder=tmp_path / "etc")
+    with pytest.raises(SettingsError, match=f"{place.replace('/', '.')}_file: expected a path"):
+        _read(_changed(f"{place}_file", "~nobody-of-this-name/it"))
