@@ -46,8 +46,9 @@ GIVE_UP_AFTER = timedelta(days=5)
 SOONER = {"sign_in": LIFE[Purpose.SIGN_IN], "fresh_link": LIFE[Purpose.TAKEOVER]}
 """What is worth nothing once its link has ended; whoever still wants one asks again."""
 
-LAST_TRY = timedelta(minutes=1)
-"""How long the last try before somebody else is told may take."""
+LAST_TRY = timedelta(seconds=30)
+"""So long before somebody else is told a letter is tried once more, and so long after it may its next try take where
+mail has left for the same person meanwhile."""
 
 WAITS_TOO_LONG = timedelta(minutes=10)
 """How long something may be owed and due before that is a fault of ours."""
@@ -120,9 +121,9 @@ class Reach:
             self._mail_failed(session, row, outcome, now)
 
     def _mail_failed(self, session: Session, row: AlertRow, outcome: Outcome, now: datetime) -> None:
-        until = self._borne_until(row, now)
-        if row.unreached_at is None and now < until:
-            row.retry_at = min(row.retry_at, until)  # once more before anybody else is told
+        once_more = self._borne_until(row, now) - LAST_TRY
+        if row.unreached_at is None and now < once_more:
+            row.retry_at = min(row.retry_at, once_more)
         if outcome is Outcome.DEAD:
             self._mark_dead(session, row, now)
         if outcome is Outcome.UNANSWERED:
@@ -165,10 +166,9 @@ class Reach:
         """What time alone brings: addresses that changed, people who count as not reached by now, nobody at all."""
         self.readdress(session, now)
         waiting = select(AlertRow).where(
-            is_owed(), AlertRow.channel == "mail", AlertRow.bundle == "", AlertRow.unreached_at.is_(None),
-            AlertRow.tried_at.is_not(None),
+            is_owed(), AlertRow.channel == "mail", AlertRow.unreached_at.is_(None), AlertRow.tried_at.is_not(None),
         )  # fmt: skip
-        for row in session.scalars(waiting).all():
+        for row in session.scalars(waiting).all():  # what was tried alone before a round-up took it up has its own time
             if self._has_borne(session, row, now):
                 self.pass_on(session, row, now)
         self._see_whether_anybody(session, now)
@@ -192,17 +192,16 @@ class Reach:
             )
 
     def _has_borne(self, session: Session, row: AlertRow, now: datetime) -> bool:
-        """Whether the person of an open letter counts as not reached by now.
+        """Whether the person of an open letter counts as not reached by now, however long its next try is ahead.
 
-        Where a later letter to the same person was taken meanwhile, this one waits for other reasons than theirs,
-        until it fails once more. A try that hangs is borne a minute longer.
+        Where mail has left for the same person since its last failure, that try is due at once and waited for.
         """
         at = self._borne_until(row, now)
         if row.unreached_at is not None or at > now:
             return False
-        if _is_final(row) or (row.failed_at is not None and row.failed_at >= at):
+        if _is_final(row) or now >= at + LAST_TRY:
             return True
-        return now >= at + LAST_TRY and not self._took(session, row, row.tried_at or now)
+        return not self._took(session, row, row.failed_at or row.tried_at or now)
 
     def _borne_until(self, row: AlertRow, now: datetime) -> datetime:
         return not_reached_at(
@@ -232,10 +231,12 @@ class Reach:
         if row.template == "roundup":
             rows = session.scalars(
                 select(AlertRow).where(
-                    AlertRow.bundle == row.id, AlertRow.delivered_at.is_(None), AlertRow.superseded_at.is_(None)
+                    AlertRow.bundle == row.id, AlertRow.delivered_at.is_(None), AlertRow.superseded_at.is_(None),
+                    AlertRow.unreached_at.is_(None),
                 )
-            ).all()
+            ).all()  # fmt: skip
         for owed in rows:
+            owed.unreached_at = now
             self._tell_next(session, owed, now, dead=row.outcome == Outcome.DEAD)
         session.flush()
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from makers import a_mention, an_assessment
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from alerts.model import DeliveryFailed, MailKind, Refusal, Severity, Stage
 from alerts.takeover import State
@@ -67,6 +67,16 @@ THROUGH_TIME = pytest.mark.parametrize(
 )
 
 
+ROUND = timedelta(seconds=5)
+"""How often the daemon looks who was not reached."""
+
+
+def _until(house: House, moment: datetime) -> None:
+    """Let time pass in rounds until ``moment``, the last of them as short as the daemon's."""
+    house.fast_forward(seconds=(moment - 12 * ROUND - house.now).total_seconds())
+    house.fast_forward(seconds=(moment - house.now).total_seconds(), step=ROUND)
+
+
 def _live(house: House, hours: int) -> None:
     """Let the hours pass, in steps that a test can bear."""
     house.fast_forward(hours=hours, step=timedelta(minutes=5 * hours))
@@ -84,8 +94,8 @@ def test_while_the_ceo_is_not_reached_the_chair_and_the_operator_are_and_the_let
     house.mailer.refuse(PEOPLE["ceo"], FAULTS[fault])
     house.say(a_mention("a grave matter"), grave)  # type: ignore[arg-type]
 
-    borne = {"alert": 45, "crisis": 6}["crisis" if grave is CRISIS else "alert"] if fault == "grey" else 1
-    house.fast_forward(minutes=borne, step=timedelta(minutes=1 if borne < 10 else 5))
+    borne = {"alert": 31, "crisis": 6}["crisis" if grave is CRISIS else "alert"] if fault == "grey" else 1
+    house.fast_forward(minutes=borne, step=timedelta(minutes=1))
     house.fast_forward(minutes=1)
     assert len(_about(house, "chair")) == 1
     assert [letter.subject for letter in house.inbox("operator") if "does not arrive" in letter.subject]
@@ -101,6 +111,100 @@ def test_while_the_ceo_is_not_reached_the_chair_and_the_operator_are_and_the_let
     assert _about(house, "ceo")
     assert _owed(house, "ceo") == []
     assert _health(house) == ([], True)
+
+
+CUT = DeliveryFailed("The mail server closed the line.")
+
+
+@pytest.mark.parametrize("answer", [GREY, CUT, DeliveryFailed("no route", unanswered=True)], ids=["4xx", "cut", "none"])
+@pytest.mark.parametrize(("grave", "borne"), [(CRISIS, 5), (ALERT, 30)], ids=["crisis", "alert"])
+def test_temporary_answers_have_the_next_told_at_exactly_their_time_whenever_the_letter_is_tried_again(
+    make_house: MakeHouse, answer: object, grave: object, borne: int
+) -> None:
+    house = make_house("facebook")
+    if isinstance(answer, DeliveryFailed):
+        house.mailer.fail_next(*[answer] * 200)
+    else:
+        house.mailer.refuse_everybody(GREY)
+    house.say(a_mention("a grave matter"), grave)  # type: ignore[arg-type]
+
+    house.fast_forward(seconds=30)
+    (first,) = _owed(house, "ceo")
+    assert first.tried_at is not None
+    due = first.tried_at + timedelta(minutes=borne)
+    _until(house, due - ROUND)
+    assert _owed(house, "chair") == []
+    with house.app.database.write() as session:
+        session.execute(update(AlertRow).values(retry_at=due + timedelta(minutes=10)))
+    house.fast_forward(seconds=ROUND.total_seconds(), step=ROUND)
+
+    assert [row.made_at for row in _owed(house, "chair")] == [due]
+
+
+def test_temporary_answers_of_the_night_have_the_next_told_of_an_alert_at_seven(make_house: MakeHouse) -> None:
+    house = make_house("facebook")
+    house.fast_forward(hours=7, minutes=40, step=timedelta(hours=1))  # 21:42 in London
+    house.mailer.refuse(PEOPLE["ceo"], GREY)
+    house.say(a_mention("a complaint"), ALERT)
+    seven = house.now.replace(hour=7, minute=0, second=0) + timedelta(days=1)
+
+    house.fast_forward(hours=9, minutes=10, step=timedelta(minutes=10))
+    _until(house, seven - ROUND)
+    assert (_owed(house, "chair"), house.inbox("chair")) == ([], [])
+    house.fast_forward(seconds=ROUND.total_seconds(), step=ROUND)
+
+    assert [letter.sent_at for letter in house.inbox("chair")] == [seven]
+
+
+def test_a_round_up_begins_no_new_time_for_what_was_tried_alone_before(make_house: MakeHouse) -> None:
+    house = make_house("facebook", "x")
+    house.mailer.refuse(PEOPLE["ceo"], GREY)
+    house.say(a_mention("the first grave matter", thread="first"), CRISIS)
+    house.fast_forward(minutes=1, seconds=30)
+    (first,) = _owed(house, "ceo")
+    for number in range(12):
+        house.say(a_mention(f"{'abcdefghijkl'[number] * 40} matter", thread=f"t{number}"), CRISIS)
+    with house.app.database.write() as session:
+        session.execute(update(AlertRow).where(AlertRow.id == first.id).values(retry_at=house.now))
+    assert first.tried_at is not None
+    due = first.tried_at + timedelta(minutes=5)
+
+    _until(house, due - ROUND)
+    assert [row.template for row in _owed(house, "ceo") if row.bundle == ""] == ["roundup"]
+    assert house.inbox("chair") == []
+    house.fast_forward(seconds=ROUND.total_seconds(), step=ROUND)
+
+    assert _about(house, "chair") == [first.incident_id]
+
+
+def test_a_letter_that_is_due_again_since_mail_left_for_its_person_is_waited_for_a_moment(
+    make_house: MakeHouse,
+) -> None:
+    house = make_house("facebook")
+    house.mailer.refuse(PEOPLE["ceo"], GREY)
+    house.say(a_mention("a grave matter"), CRISIS)
+    house.fast_forward(seconds=30)
+    (first,) = _owed(house, "ceo")
+    assert first.tried_at is not None
+    due = first.tried_at + timedelta(minutes=5)
+    _until(house, due - ROUND)
+    house.mailer.accept()
+    app = house.app
+    app.database.in_transaction(
+        lambda s: app.desk.owe(
+            s, "token_ends", MailKind.DEAF, app.desk.people["ceo"], house.now, key="t", severity=Severity.CRISIS,
+            facts={"platform": "x"},
+        )
+    )  # fmt: skip
+    app.dispatcher.deliver_next()
+    assert [letter.kind for letter in house.inbox("ceo")] == [MailKind.DEAF]
+
+    def is_chair_owed(after: timedelta) -> bool:
+        app.database.in_transaction(lambda s: app.dispatcher.look(s, due + after))
+        return bool(_owed(house, "chair"))
+
+    assert not is_chair_owed(timedelta())
+    assert is_chair_owed(timedelta(seconds=30))
 
 
 def test_temporary_answers_that_end_in_time_send_the_chair_nothing(make_house: MakeHouse) -> None:
