@@ -32,7 +32,7 @@ from monitor.clock_jump import Jumps, put_back, steady
 from monitor.distress import DAMAGED, FULL, OLDER, Distress, Trouble, free_space
 from monitor.notify import notify
 from monitor.store import identity
-from monitor.store.database import StoreLost
+from monitor.store.database import StoreLost, is_away
 from monitor.store.soundness import examine
 from monitor.store.tables import LeaseRow, ProgressRow
 from monitor.workers import Interrupted, Workers
@@ -325,12 +325,18 @@ class Daemon:
             self.stop()
         except SQLAlchemyError as error:
             self._progress[name] = time.monotonic()  # the loop goes round; a new process would not mend the database
-            log.error("nothing could be written or read", extra={"loop": name, "error": type(error).__name__})
             if isinstance(error, StoreLost):
                 self.lease.drop()
-            self._distress.failed(error, name)
+            self._broke(error, name)
         except Exception:  # bulkhead: a tick
             log.exception("a tick broke down", extra={"loop": name})
+
+    def _broke(self, error: Exception, part: str) -> None:
+        """Note what broke a part of the daemon. A database that is away is told by ``Distress``, in one line for all
+        parts; anything else is a fault of ours, and leaves its places in the log."""
+        if not is_away(error):
+            log.error("part of the daemon broke down", exc_info=error, extra={"part": part})
+        self._distress.failed(error, part)
 
     def _stuck(self) -> list[str]:
         now = time.monotonic()
@@ -364,11 +370,10 @@ class Daemon:
         except Interrupted:
             log.info("a poll was broken off", extra={"platform": name})
         except Exception as error:  # bulkhead: a tick
-            log.exception("a poll broke down", extra={"platform": name})
             # whatever broke, it is asked again in growing gaps: each try may cost something at the platform
             times = self._resting.get(name, (0, 0.0))[0] + 1
             self._resting[name] = times, time.monotonic() + min(2.0**times, LONGEST_REST)
-            self._distress.failed(error, f"poll of {name}")
+            self._broke(error, f"poll of {name}")
         finally:
             self._wake.set()
 
@@ -483,8 +488,7 @@ class Daemon:
             self._distress.worked("outbox")
             return is_due
         except Exception as error:  # bulkhead: a channel
-            log.exception("the outbox could not be read")
-            self._distress.failed(error, "outbox")
+            self._broke(error, "outbox")
             time.sleep(1)
             return False
 
@@ -496,8 +500,7 @@ class Daemon:
         except Interrupted:
             log.info("a delivery was broken off")
         except Exception as error:  # bulkhead: a channel
-            log.exception("a sender broke down")
-            self._distress.failed(error, "senders")
+            self._broke(error, "senders")
             time.sleep(1)
 
 
@@ -528,6 +531,7 @@ class Housekeeping:
             if self.distress is not None:
                 self.distress.worked(self.name)
         except Exception as error:  # bulkhead: a tick
-            log.exception("housekeeping broke down", extra={"job": self.name})
+            if not is_away(error):
+                log.exception("housekeeping broke down", extra={"job": self.name})
             if self.distress is not None and isinstance(error, SQLAlchemyError):
                 self.distress.failed(error, self.name)

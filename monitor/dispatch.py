@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import ColumnElement, func, select, update
-from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, InterfaceError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from alerts import phone
@@ -25,7 +25,7 @@ from monitor.mail_account import MailAccount
 from monitor.outbox import CHAIN, ROLE_WORDS, Desk, is_owed, note
 from monitor.poll import Runner
 from monitor.reaching import Reach, out_since, waiting
-from monitor.store.database import Database
+from monitor.store.database import Database, is_away
 from monitor.store.tables import AlertRow, IncidentRow, MentionRow
 from monitor.workers import DeadlineExceeded, Interrupted, WorkFailed
 
@@ -171,11 +171,9 @@ class Dispatcher:
             return
         try:
             self.database.in_transaction(partial(self._settle, alert_id=alert_id, ending=ending))
-        except (DatabaseError, InterfaceError) as error:
-            if not isinstance(error, (IntegrityError, DataError, ProgrammingError)):
-                raise  # it is away, busy, full or damaged: kept for later
-            self._settle_plainly(alert_id, ending)
-        except Exception:  # bulkhead: a channel
+        except Exception as error:  # bulkhead: a channel
+            if is_away(error):
+                raise  # kept for later
             self._settle_plainly(alert_id, ending)
         self._unsettled.pop(alert_id, None)
 

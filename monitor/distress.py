@@ -27,7 +27,7 @@ from monitor.clock import say_moment
 from monitor.mail_account import MailAccount
 from monitor.outbox import ROLE_WORDS
 from monitor.settings import Settings
-from monitor.store.database import DatabaseUnreachable, StoreLost
+from monitor.store.database import DatabaseUnreachable, StoreLost, is_away
 from monitor.told import Told
 from monitor.workers import DeadlineExceeded, Inline, WorkFailed
 
@@ -289,12 +289,18 @@ class Distress:
         self._alarm = Alarm(app)
         self._lock = threading.Lock()
         self._since: dict[str, tuple[float, datetime]] = {}
+        self._away_since: datetime | None = None
         self._sending: threading.Thread | None = None
 
     def worked(self, part: str = "watch") -> bool:
         """A part of the daemon wrote something: all is well with it again. Whether it was not before."""
         with self._lock:
-            return self._since.pop(part, None) is not None
+            was_bad = self._since.pop(part, None) is not None
+            away_since = self._away_since if was_bad else None
+            self._away_since = None if was_bad else self._away_since
+        if away_since is not None:
+            log.warning("the database can be used again", extra={"part": part, "away_since": away_since.isoformat()})
+        return was_bad
 
     def failed(self, error: BaseException, part: str = "watch") -> None:
         """A part could not write. Mails operator and CEO in a thread of its own: at once when the store is lost, else
@@ -303,7 +309,11 @@ class Distress:
             return
         now = time.monotonic()
         with self._lock:
+            is_news = is_away(error) and part not in self._since and self._away_since is None
             since, began_at = self._since.setdefault(part, (now, self._app.clock()))
+            self._away_since = began_at if is_news else self._away_since
+        if is_news:  # one line for all parts: each of them asks again and again
+            log.error("the database cannot be used", extra={"part": part, "why": say(error, self._app.settings)})
         if isinstance(error, StoreLost) or now - since >= self._after:
             self.tell(cannot_write(error, self._app.settings), began_at)
 

@@ -17,7 +17,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DataError,
+    DBAPIError,
+    DisconnectionError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.orm import Session, sessionmaker
 
 from monitor.store.address import Address
@@ -51,6 +62,13 @@ class StoreLost(SQLAlchemyError):
     def __init__(self, what: str, brief: str) -> None:
         super().__init__(what)
         self.brief = brief
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database itself is the trouble (away, busy, full, damaged, lost), and not what was asked of it."""
+    if isinstance(error, IntegrityError | DataError | ProgrammingError):
+        return False
+    return isinstance(error, DatabaseError | InterfaceError | DisconnectionError | NoConnectionFree | StoreLost)
 
 
 class Database:
@@ -147,7 +165,7 @@ class Database:
                 attempt += 1
                 if not _passing(error) or time.monotonic() - began > PATIENCE:
                     raise
-                log.warning("database busy, transaction begun again", extra={"attempt": attempt})
+                log.debug("database busy, transaction begun again", extra={"attempt": attempt})
                 time.sleep(random.uniform(0.05, 0.2) * attempt)  # noqa: S311
 
     def check(self) -> None:

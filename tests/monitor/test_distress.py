@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from makers import a_mention, an_assessment
 from sqlalchemy import event, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from alerts.model import DeliveryFailed, MailKind, Severity
 from monitor import distress
@@ -222,6 +222,27 @@ def test_one_part_that_cannot_write_is_told_though_the_others_can(house: House) 
     assert [letter.kind for letter in house.inbox("operator")] == [MailKind.DEAF]
     assert not watching.worked("watch")
     assert watching.worked("outbox")
+
+
+def test_a_database_that_goes_and_comes_back_is_one_line_each_whatever_part_meets_it(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    watching = Distress(house.app)
+
+    def lines() -> list[str]:
+        found = [record.message for record in caplog.records if record.name == "monitor.distress"]
+        caplog.clear()
+        return found
+
+    for part in ("poll", "outbox", "senders", "poll", "outbox"):
+        watching.failed(BROKEN, part)
+    assert lines() == ["the database cannot be used"]
+    for part in ("digest", "outbox", "poll", "senders"):
+        watching.worked(part)
+    assert lines() == ["the database can be used again"]
+    watching.failed(IntegrityError("insert", {}, Exception("a fault of ours")), "poll")
+    watching.worked("poll")
+    assert lines() == []
 
 
 def test_a_store_that_is_lost_is_told_at_once_and_another_trouble_too(house: House) -> None:

@@ -47,6 +47,16 @@ class PostgreSQL:
         self.run(f"CREATE DATABASE {name}")
         return f"postgresql+psycopg://postgres@/{name}?host={self._host}"
 
+    @property
+    def socket(self) -> str:
+        """Where it listens, for a line that a test can cut."""
+        return f"{self._host}/.s.PGSQL.5432"
+
+    def through(self, port: int, url: str) -> str:
+        """The same database as ``url``, reached by a port of this machine."""
+        name = url.partition("?")[0].rpartition("/")[2]
+        return f"postgresql+psycopg://postgres@127.0.0.1:{port}/{name}"
+
     def run(self, statement: str) -> None:
         """Run one statement as the administrator."""
         with psycopg.connect(f"postgresql://postgres@/postgres?host={self._host}", autocommit=True) as connection:
