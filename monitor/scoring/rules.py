@@ -120,10 +120,11 @@ class RuleBook:
         for rule in files.rules:
             self._compile(rule)
         self._lexicon.forgive()
+        self._lexicon.look_up_by(self._by_key)
 
     def sheet(self, text: str) -> Sheet:
         """``text``, which has passed ``readable``, laid out for these rules."""
-        return lay_out(text, self._lexicon.meaning, self._shapes)
+        return lay_out(text, self._lexicon, self._shapes)
 
     def corrected(self, word: str) -> str | None:
         """The word of a rule that ``word`` is a slip of the key of, or None."""
@@ -132,15 +133,14 @@ class RuleBook:
     def hits(self, sheet: Sheet, *, own: bool, about_us: bool) -> list[Hit]:
         """Every rule that finds its situation, once each, in the order of the files."""
         hits: dict[int, Hit] = {}
-        seen = [*sheet.single, *(group for group in sheet.longer if group not in sheet.single)]
-        for group in seen:
+        for group in sheet.keys:
             for rule, situation, pattern in self._by_key.get(group, ()):
                 known = hits.get(id(rule))
                 if known is not None and not known.doubted:
                     continue
                 if rule.own is not own or (rule.needs == "about_us" and not about_us):
                     continue
-                if not all(map(sheet.has, pattern.needed)):
+                if not pattern.needed <= sheet.present:
                     continue
                 found = find(sheet, pattern, situation)
                 if found is not None and (known is None or not found.doubted):

@@ -7,7 +7,7 @@ the time is linear in the length of the post, whatever the rule and whatever the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from monitor.scoring.text import fold, hashtag_words, leet, squeezed
@@ -37,9 +37,11 @@ _POSTCODE = re.compile(r"[a-z]{1,2}\d{1,2}[a-z]?")
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What one written word may stand for: word groups, and phrases that it may begin."""
+    """What one written word may stand for: entries of word groups, their groups, those of them that a pattern is looked
+    up by, and phrases that it may begin."""
 
-    groups: tuple[int, ...] = ()
+    groups: frozenset[int] = frozenset()
+    keys: tuple[int, ...] = ()
     starts: Mapping[int, tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]] = field(default_factory=dict)
     """By the entry of a second word: the entries that follow it, and the groups of the whole phrase."""
     entries: frozenset[int] = frozenset()
@@ -47,28 +49,50 @@ class Meaning:
 
 @dataclass(slots=True)
 class Sheet:
-    """Where each word group stands in a post. ``single`` holds places of words, ``longer`` first places of phrases."""
+    """Where each word group stands in a post: ``written`` holds the places of each entry, ``shaped`` those of groups
+    that take in a form, ``longer`` the first places of phrases; ``entries_of`` says which entries a group has.
 
+    Where a group stands is counted when a rule asks: a common word is in hundreds of groups, and few are asked for.
+    """
+
+    entries_of: Mapping[int, frozenset[int]] = field(default_factory=dict)
     words: list[str] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     sentences: list[tuple[int, int]] = field(default_factory=list)
-    single: dict[int, int] = field(default_factory=dict)
+    written: dict[int, int] = field(default_factory=dict)
+    shaped: dict[int, int] = field(default_factory=dict)
     longer: dict[int, dict[int, int]] = field(default_factory=dict)
+    present: set[int] = field(default_factory=set)
+    """The groups that stand anywhere."""
+    keys: dict[int, None] = field(default_factory=dict)
+    """The groups standing here that a pattern is looked up by, in the order in which they were found."""
+    _single: dict[int, int] = field(default_factory=dict)
 
     def has(self, group: int) -> bool:
         """Whether the group stands anywhere."""
-        return group in self.single or group in self.longer
+        return group in self.present
+
+    def single(self, group: int) -> int:
+        """The places where a single word is of the group."""
+        places = self._single.get(group)
+        if places is None:
+            places = self.shaped.get(group, 0)
+            written = self.written
+            for entry in self.entries_of.get(group, frozenset()).intersection(written):
+                places |= written[entry]
+            self._single[group] = places
+        return places
 
     def ends(self, group: int, reach: int = -1) -> int:
         """The last places of the group's occurrences that begin within ``reach``."""
-        ends = self.single.get(group, 0) & reach
+        ends = self.single(group) & reach
         for length, starts in self.longer.get(group, {}).items():
             ends |= (starts & reach) << (length - 1)
         return ends
 
     def begins(self, group: int, end: int) -> list[int]:
         """The first places of the group's occurrences that end at ``end``."""
-        found = [end] if self.single.get(group, 0) >> end & 1 else []
+        found = [end] if self.single(group) >> end & 1 else []
         for length, starts in self.longer.get(group, {}).items():
             first = end - length + 1
             if first >= 0 and starts >> first & 1:
@@ -80,9 +104,10 @@ class Sheet:
         return " ".join(word for word, place in zip(self.words, self.places, strict=True) if first <= place <= last)
 
 
-def lay_out(text: str, meaning: Callable[[str], Meaning], shapes: Mapping[str, Sequence[int]]) -> Sheet:
+def lay_out(text: str, lexicon: Lexicon, shapes: Mapping[str, Sequence[int]]) -> Sheet:
     """The sheet of ``text``, which has passed ``readable``. ``shapes`` numbers the groups that take in a form."""
-    sheet = Sheet()
+    sheet = Sheet(lexicon.entries_of)
+    meaning, written, shaped = lexicon.meaning, sheet.written, sheet.shaped
     infos: list[Meaning] = []
     place = 0
     begin = 0
@@ -100,12 +125,15 @@ def lay_out(text: str, meaning: Callable[[str], Meaning], shapes: Mapping[str, S
             if not (info.entries or word[0].isalnum() or word[0] in "@#£$€+*"):
                 continue
             bit = 1 << place
-            single = sheet.single
-            for group in info.groups:
-                single[group] = single.get(group, 0) | bit
+            for entry in info.entries:
+                written[entry] = written.get(entry, 0) | bit
+            sheet.present.update(info.groups)
+            sheet.keys.update(dict.fromkeys(info.keys))
             for shape in _shapes_of(word, fresh):
                 for group in shapes[shape]:
-                    single[group] = single.get(group, 0) | bit
+                    shaped[group] = shaped.get(group, 0) | bit
+                    sheet.present.add(group)
+                    sheet.keys[group] = None
             sheet.words.append(word)
             sheet.places.append(place)
             infos.append(info)
@@ -148,6 +176,8 @@ def _find_phrases(sheet: Sheet, infos: list[Meaning]) -> None:
 
 def _put_phrase(sheet: Sheet, groups: Iterable[int], length: int, bit: int) -> None:
     for group in groups:
+        sheet.present.add(group)
+        sheet.keys[group] = None
         starts = sheet.longer.setdefault(group, {})
         starts[length] = starts.get(length, 0) | bit
 
@@ -208,6 +238,9 @@ class Lexicon:
         self._exact: dict[str, int] = {}
         self._stems: dict[str, int] = {}
         self._groups: dict[int, list[int]] = {}
+        self._keys: Container[int] = ()
+        self.entries_of: dict[int, frozenset[int]] = {}
+        """By group: the single words that are of it."""
         self._starts: dict[int, dict[int, dict[tuple[int, ...], list[int]]]] = {}
         self._misspelt: dict[str, str] = {}
         self._known = known
@@ -221,6 +254,15 @@ class Lexicon:
         else:
             seconds = self._starts.setdefault(entries[0], {}).setdefault(entries[1], {})
             seconds.setdefault(tuple(entries[2:]), []).append(group)
+
+    def look_up_by(self, keys: Container[int]) -> None:
+        """All is added: ``keys`` are the groups that a pattern is looked up by."""
+        self._keys = keys
+        entries: dict[int, set[int]] = {}
+        for entry, groups in self._groups.items():
+            for group in groups:
+                entries.setdefault(group, set()).add(entry)
+        self.entries_of = {group: frozenset(found) for group, found in entries.items()}
 
     def forgive(self) -> None:
         """Let every longer word be found with one letter dropped, doubled or two letters swapped."""
@@ -251,11 +293,14 @@ class Lexicon:
     def _meaning(self, word: str) -> Meaning:
         entries = self._entries(word)
         groups = dict.fromkeys(group for entry in entries for group in self._groups.get(entry, ()))
+        keys = tuple(group for group in groups if group in self._keys)
         starts: dict[int, list[tuple[tuple[int, ...], tuple[int, ...]]]] = {}
         for entry in entries:
             for second, phrases in self._starts.get(entry, {}).items():
                 starts.setdefault(second, []).extend((rest, tuple(found)) for rest, found in phrases.items())
-        return Meaning(tuple(groups), {second: tuple(found) for second, found in starts.items()}, frozenset(entries))
+        return Meaning(
+            frozenset(groups), keys, {second: tuple(found) for second, found in starts.items()}, frozenset(entries)
+        )
 
     def _entries(self, word: str) -> list[int]:
         plain = fold(word.lstrip("#"))
