@@ -36,7 +36,7 @@ def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--config",
         "config",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=click.Path(path_type=Path, readable=False),  # what is wrong with it is said, and told, in our words
         default=Path("earshot.toml"),
         envvar="EARSHOT_CONFIG",
         show_default=True,
@@ -171,9 +171,8 @@ def run(config: Path) -> None:
     """Listen, alert and answer until stopped (SIGTERM or Ctrl-C)."""
     from monitor import service
 
-    settings = load_settings(config)
     with plainly():
-        sys.exit(service.run(settings))
+        sys.exit(service.start(config))
 
 
 @main.command()

@@ -26,7 +26,7 @@ from monitor.app import App
 from monitor.clock import say_moment
 from monitor.mail_account import MailAccount
 from monitor.outbox import ROLE_WORDS
-from monitor.settings import Settings
+from monitor.settings import Settings, SettingsError
 from monitor.store.database import DatabaseUnreachable, StoreLost, is_away
 from monitor.told import Told
 from monitor.workers import DeadlineExceeded, Inline, WorkFailed
@@ -58,7 +58,7 @@ SENDING = timedelta(minutes=2)
 class Trouble:
     """What is wrong, for people: ``plain`` for everybody, ``what`` and ``do`` for whoever looks after the machine.
 
-    ``what`` says nothing that changes from one try to the next: it is how a trouble is known again.
+    ``what`` says nothing that changes from one try to the next, or the trouble has a ``name``.
     """
 
     headline: str
@@ -72,6 +72,13 @@ class Trouble:
     roles: tuple[str, ...] = ROLES
     kind: MailKind = MailKind.DEAF
     severity: Severity = Severity.CRISIS
+    name: str = ""
+    """By what it is known again, where ``what`` may change from one try to the next."""
+
+    @property
+    def known_as(self) -> str:
+        """By what it is known again."""
+        return self.name or self.what
 
 
 MEANWHILE = (
@@ -156,6 +163,21 @@ def cannot_start(error: BaseException, settings: Settings) -> Trouble:
     )
 
 
+def settings_faulty(error: SettingsError) -> Trouble:
+    """The trouble of an Earshot whose settings file cannot be used at its start. However often it is edited before it
+    is right, it is one trouble."""
+    return Trouble(
+        headline="Earshot cannot start",
+        tag="NOT RUNNING",
+        plain="Its settings file cannot be used.",
+        then=MEANWHILE,
+        what=error.without_value,
+        do="On the server, run `earshot config check`, and mend what it names. Where systemd or Docker starts Earshot, "
+        "it is tried again by itself.",
+        name="settings",
+    )
+
+
 def _sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
@@ -224,7 +246,7 @@ class Alarm:
 
     def last(self, trouble: Trouble) -> datetime | None:
         """When anybody was last told of this trouble."""
-        moments = [self._told.last(role, trouble.what) for role in ROLES]
+        moments = [self._told.last(role, trouble.known_as) for role in ROLES]
         return max((moment for moment in moments if moment is not None), default=None)
 
     def is_remembered(self) -> bool:
@@ -232,11 +254,11 @@ class Alarm:
         return self._told.is_kept()
 
     def _tell(self, person: Recipient, trouble: Trouble, again: timedelta) -> None:
-        now, last = self._app.clock(), self._told.last(person.role, trouble.what)
+        now, last = self._app.clock(), self._told.last(person.role, trouble.known_as)
         if last is not None and timedelta() <= now - last < again:
             return
         if self._send(person, trouble, now):
-            self._told.remember(person.role, trouble.what, now)
+            self._told.remember(person.role, trouble.known_as, now)
 
     def _send(self, person: Recipient, trouble: Trouble, now: datetime) -> bool:
         app = self._app

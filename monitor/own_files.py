@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from monitor import journal, told
+from monitor import journal, told, whom_to_tell
 from monitor.app import AUDIT_KEYED, App
 from monitor.daemon import LOCK
 from monitor.keys import KEY
 from monitor.store.place import IDENTITY, POINTER
 
-STATE = (KEY, IDENTITY, LOCK, AUDIT_KEYED, journal.NAME, told.NAME)
+STATE = (KEY, IDENTITY, LOCK, AUDIT_KEYED, journal.NAME, told.NAME, whom_to_tell.NAME)
 """What lies in the state folder beside the database."""
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from alerts.model import MailKind
-from monitor import logs, people
+from monitor import logs, people, whom_to_tell
 from monitor.app import App
 from monitor.clock import say_moment
 from monitor.settings import Settings, SettingsError, load
@@ -31,8 +31,9 @@ class Reader:
         try:
             fresh = load(self._app.settings.path)
         except SettingsError as error:
-            self._say_faulty(str(error), now)
+            self._say_faulty(error.without_value, now)
             return
+        whom_to_tell.remember(fresh, self._app.keys)
         if self._app.settings_fault:
             log.info("the settings file can be used again")
             self._app.settings_fault = self._told = ""
@@ -48,9 +49,9 @@ class Reader:
         app.database.in_transaction(app.dispatcher.readdress)
         log.info("the people of the settings were read anew", extra={"changed": changed})
 
-    def _say_faulty(self, why: str, now: datetime) -> None:
-        """Once a day for each fault. What was found there instead is left out: it may be a secret."""
-        app, words = self._app, why.partition(", found ")[0]
+    def _say_faulty(self, words: str, now: datetime) -> None:
+        """Once a day for each fault."""
+        app = self._app
         app.settings_fault = words
         key = app.keys.digest("settings-fault", words, f"{now:%Y-%m-%d}")[:40]
         if key == self._told:

@@ -11,14 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-from monitor import backup, distress, logs, opening
+from monitor import backup, distress, logs, opening, whom_to_tell
 from monitor.app import App
 from monitor.daemon import AnotherInstance, Daemon, sole_instance
 from monitor.distress import Alarm, Trouble
 from monitor.notify import notify, taking_long
-from monitor.settings import Settings
+from monitor.settings import Settings, SettingsError, load
 from monitor.store import migrate, place
 from monitor.store.identity import Found
 from monitor.store.tables import PlatformRow
@@ -45,8 +46,7 @@ def run(settings: Settings, *, on_ready: Callable[[App, Daemon], None] | None = 
     anew would tell them at every try. Raises ``AnotherInstance`` without telling: then another one runs.
     """
     logs.set_up(settings.secrets, level=settings.service.log_level, words=words)
-    alarm: Alarm | None = None
-    staying = False
+    failing = _Failing()
     while True:
         try:
             return _once(settings, on_ready)
@@ -54,12 +54,30 @@ def run(settings: Settings, *, on_ready: Callable[[App, Daemon], None] | None = 
             raise
         except Exception as error:  # bulkhead: a start
             trouble = distress.cannot_start(error, settings)
-            log.critical("Earshot cannot start", extra={"why": trouble.what, "error": type(error).__name__})
-            alarm = alarm or Alarm(App(settings, runner=Workers(["alerts.mailer"])))
-            staying = _tell(alarm, trouble) or staying
-            if not staying:
+            if not failing.tell(settings, trouble, error):
                 raise
         if not _wait_unwell(settings, trouble):
+            return 0
+
+
+def start(path: Path) -> int:
+    """``run`` with the settings in a file. A file that cannot be used is told as any other start that fails: to those
+    whom it still names, or whom the last good one named. Raises ``SettingsError``."""
+    failing, known = _Failing(), None
+    while True:
+        try:
+            settings = load(path)
+        except SettingsError as error:
+            known = whom_to_tell.known(path) or known
+            if known is None:
+                raise SettingsError(error.without_value) from None
+            logs.set_up(known.secrets, level="info", words=False)
+            trouble = distress.settings_faulty(error)
+            if not failing.tell(known, trouble, error):
+                raise SettingsError(error.without_value) from None
+        else:
+            return run(settings)
+        if not _wait_unwell(known, trouble):
             return 0
 
 
@@ -77,6 +95,7 @@ def _once(settings: Settings, on_ready: Callable[[App, Daemon], None] | None) ->
             whole=True,
         )
         app.key_audit()
+        whom_to_tell.remember(settings, app.keys)
         app.note_model()
         daemon = Daemon(app)
         add_housekeeping(app, daemon)
@@ -111,11 +130,21 @@ def _say_where(settings: Settings) -> None:
 # ── a start that fails ──────────────────────────────────────────────────────────────────────────────
 
 
-def _tell(alarm: Alarm, trouble: Trouble) -> bool:
-    """Tell operator and CEO. Whether nothing but this process remembers that they were told."""
-    with taking_long("Earshot cannot start; operator and CEO are being told"):
-        alarm.tell(trouble, again=distress.ANEW)
-        return not alarm.is_remembered()
+class _Failing:
+    """The tries of one process to start."""
+
+    def __init__(self) -> None:
+        self._alarm: Alarm | None = None
+        self._stays = False
+
+    def tell(self, settings: Settings, trouble: Trouble, error: Exception) -> bool:
+        """Tell operator and CEO. Whether the process must stay, for nothing else remembers that they were told."""
+        log.critical("Earshot cannot start", extra={"why": trouble.what, "error": type(error).__name__})
+        self._alarm = self._alarm or Alarm(App(settings, runner=Workers(["alerts.mailer"])))
+        with taking_long("Earshot cannot start; operator and CEO are being told"):
+            self._alarm.tell(trouble, again=distress.ANEW)
+        self._stays = self._stays or not self._alarm.is_remembered()
+        return self._stays
 
 
 def _wait_unwell(settings: Settings, trouble: Trouble) -> bool:

@@ -37,6 +37,12 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 class SettingsError(Exception):
     """A setting that cannot be used. The message names the key, what was expected, and what to do."""
 
+    @property
+    def without_value(self) -> str:
+        """The message without what was found instead, which may be a secret."""
+        words, cut, _ = str(self).partition(", found ")
+        return f"{words}." if cut else words
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
