@@ -89,9 +89,9 @@ class Mailbox:
     """A mail server in a thread: ``with Mailbox() as box: box.port ... box.letters``.
 
     ``choose`` decides the fault for a sender and recipient, or None; ``fail_next`` queues faults for the next
-    conversations; ``refuse`` refuses an address for good. ``users`` maps names to passwords, or to OAuth2 tokens, and
-    makes sign-in a must, in one of the ``ways``; ``no_entry`` is the answer to every try. ``utf8`` offers
-    SMTPUTF8, ``context`` STARTTLS, or TLS from the first byte where ``tls``.
+    conversations; ``refuse`` refuses an address for good, and ``answer`` gives any reply to a verb. ``users`` maps
+    names to passwords, or to OAuth2 tokens, and makes sign-in a must, in one of the ``ways``; ``no_entry`` is the
+    answer to every try. ``utf8`` offers SMTPUTF8, ``context`` STARTTLS, or TLS from the first byte where ``tls``.
     """
 
     def __init__(
@@ -120,6 +120,7 @@ class Mailbox:
         self.stopping = threading.Event()
         self._kept: deque[Kept] = deque(maxlen=MAX_KEPT)
         self._refused: set[str] = set()
+        self._answers: dict[tuple[str, str], str] = {}
         self._queue: deque[Fault] = deque()
         self._arrived = threading.Condition()
         self._server = _Server(("127.0.0.1", port), _Conversation)
@@ -148,6 +149,16 @@ class Mailbox:
     def accept(self, address: str) -> None:
         """Take mail for this recipient again."""
         self._refused.discard(address.casefold())
+
+    def answer(self, verb: str, reply: str, *, to: str = "") -> None:
+        """Answer AUTH, MAIL, RCPT, or the final dot (``.``) with ``reply`` from now on; with ``to`` only in letters to
+        this recipient, of whom only the last two know."""
+        self._answers[verb, to.casefold()] = reply
+
+    def answer_as_usual(self) -> None:
+        """Take mail for everybody again."""
+        self._answers.clear()
+        self._refused.clear()
 
     def fail_next(self, *faults: Fault) -> None:
         """Let the next conversations go wrong, one fault each."""
@@ -195,6 +206,11 @@ class Mailbox:
         if recipient.casefold() in self._refused:
             return Fault.REFUSE_RECIPIENT
         return self.choose(sender, recipient) if self.choose else None
+
+    def answer_to(self, verb: str, *recipients: str) -> str:
+        """The reply that a verb meets; empty where it is the usual one."""
+        found = (self._answers.get((verb, recipient.casefold())) for recipient in (*recipients, ""))
+        return next((reply for reply in found if reply), "")
 
     def keep(self, letter: Kept) -> None:
         """Take a letter."""
@@ -335,8 +351,9 @@ class _Conversation(socketserver.BaseRequestHandler):
         except (ValueError, binascii.Error, UnicodeDecodeError):
             self._say("501 5.5.2 cannot be read")
             return
-        if self.box.no_entry or not fine:
-            self._say(self.box.no_entry or "535 5.7.8 wrong name or password")
+        no_entry = self.box.answer_to("AUTH") or self.box.no_entry
+        if no_entry or not fine:
+            self._say(no_entry or "535 5.7.8 wrong name or password")
             return
         self.user = user
         self._say("235 2.7.0 signed in")
@@ -376,6 +393,8 @@ class _Conversation(socketserver.BaseRequestHandler):
             self._say("530 5.7.0 sign in first")
         elif self.fault is Fault.REFUSE_SENDER:
             self._say("550 5.7.1 sender refused")
+        elif reply := self.box.answer_to("MAIL"):
+            self._say(reply)
         else:
             self.sender, self.recipients = _path(rest), []
             self.utf8 = "SMTPUTF8" in rest.upper()
@@ -391,6 +410,8 @@ class _Conversation(socketserver.BaseRequestHandler):
             self._say("550 5.1.1 no such person here")
         elif self.fault is Fault.TRY_LATER:
             self._say("451 4.3.0 try again later")
+        elif reply := self.box.answer_to("RCPT", recipient):
+            self._say(reply)
         else:
             self.recipients.append(recipient)
             self._say("250 2.1.5 ok")
@@ -405,6 +426,9 @@ class _Conversation(socketserver.BaseRequestHandler):
         content = self._read_letter()
         if self.fault is Fault.REFUSE_LETTER:
             self._say("554 5.6.0 not this letter")
+            return
+        if reply := self.box.answer_to(".", *self.recipients):
+            self._say(reply)
             return
         self.box.keep(
             Kept(

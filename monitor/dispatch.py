@@ -170,11 +170,13 @@ class Dispatcher:
         if ending is None:
             return
         try:
-            self.database.in_transaction(partial(self._settle, alert_id=alert_id, ending=ending))
+            row = self.database.in_transaction(partial(self._settle, alert_id=alert_id, ending=ending))
         except Exception as error:  # bulkhead: a channel
             if is_away(error):
                 raise  # kept for later
             self._settle_plainly(alert_id, ending)
+        else:
+            _log_ending(row, ending)
         self._unsettled.pop(alert_id, None)
 
     def _settle_plainly(self, alert_id: str, ending: Ending) -> None:
@@ -374,11 +376,11 @@ class Dispatcher:
 
     # ── settle ──────────────────────────────────────────────────────────────────────────────────
 
-    def _settle(self, session: Session, *, alert_id: str, ending: Ending) -> None:
+    def _settle(self, session: Session, *, alert_id: str, ending: Ending) -> AlertRow:
         now = self.clock()
         row = session.get_one(AlertRow, alert_id)
         if not row.claimed:
-            return  # written down before, though the answer to the commit was lost
+            return row  # written down before, though the answer to the commit was lost
         row.claimed = False
         if ending.untried:
             row.retry_at, row.attempts = now, row.attempts - 1
@@ -387,6 +389,7 @@ class Dispatcher:
             self._settle_taken(session, row, now, by_relay=ending.by_relay)
         else:
             self._settle_failure(session, row, ending.failure, now)
+        return row
 
     def _settle_taken(self, session: Session, row: AlertRow, now: datetime, *, by_relay: bool) -> None:
         row.delivered_at, row.last_error = now, ""
@@ -406,20 +409,21 @@ class Dispatcher:
             note(
                 session, row.incident_id, now, "Earshot", f"{words} {row.name} ({ROLE_WORDS.get(row.role, row.role)})."
             )
-        log.info(
-            "delivered",
-            extra={"alert": row.id[:12], "template": row.template, "role": row.role, "attempts": row.attempts},
-        )
 
     def _settle_failure(self, session: Session, row: AlertRow, failure: DeliveryFailed, now: datetime) -> None:
         row.unclear, row.last_error = row.unclear or failure.unclear, failure.why[:300]
         self.reach.failed(session, row, failure, now)
         if row.channel == "phone":
             ringing.failed(session, self.desk, row, failure, now)
-        log.warning(
-            "not delivered",
-            extra={"alert": row.id[:12], "template": row.template, "role": row.role, "outcome": row.outcome},
-        )
+
+
+def _log_ending(row: AlertRow, ending: Ending) -> None:
+    """One line a try, after it was written down: a line that says *delivered* is proof of the mark."""
+    what = {"alert": row.id[:12], "template": row.template, "role": row.role}
+    if ending.failure is not None:
+        log.warning("not delivered", extra={**what, "outcome": row.outcome})
+    elif not ending.untried:
+        log.info("delivered", extra={**what, "attempts": row.attempts})
 
 
 def _counts(due: AlertRow) -> ColumnElement[bool]:

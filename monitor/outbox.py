@@ -281,7 +281,8 @@ class Desk:
         self, session: Session, platform: str, external_id: str, url: str, error: str, now: datetime
     ) -> None:
         """Tell the CEO and the operator that a mention could not be scored (reliability notes, 2.1)."""
-        facts = {"platform": platform, "url": url, "error": error}
+        post = self.keys.digest("post", platform, external_id)[:8]
+        facts = {"platform": platform, "url": url, "error": error, "post": post}
         for role in ("ceo", "operator"):
             recipient = self.person(session, role)
             if recipient is not None:

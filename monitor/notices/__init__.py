@@ -134,7 +134,7 @@ def _where_to_read(row: AlertRow, notice: Notice) -> tuple[str, ...]:
 
 def _thread(session: Session, row: AlertRow, house: House) -> str:
     """The Message-ID that this mail answers: an incident's root, else the first mail to this person about the same
-    matter; empty for the first one itself."""
+    matter; a root of its own for the first one itself."""
     if row.incident_id and row.template != "roundup":
         return house.root_id(row.incident_id)
     base = select(AlertRow).where(AlertRow.address == row.address, AlertRow.channel == "mail")
@@ -147,7 +147,9 @@ def _thread(session: Session, row: AlertRow, house: House) -> str:
         deaf = session.scalars(base.where(AlertRow.template == "deaf")).all()
         found = [a for a in deaf if a.facts.get("platform") == row.facts.get("platform")]
         first = found[-1] if found else None
-    return house.message_id(first.id) if first is not None and first.id != row.id else ""
+    if first is not None and first.id != row.id:
+        return house.message_id(first.id)
+    return house.own_root_id(str(row.facts.get("post") or row.id))
 
 
 TEMPLATES: Mapping[str, Callable[[Writer], Notice]] = {

@@ -312,8 +312,10 @@ def incident_item(row: IncidentRow, house: House, url: str = "") -> Item:
 def unscored(writer: Writer) -> Notice:
     platform = say_platform(writer.word("platform", "a platform"))
     link = _unscored_link(writer.session, writer.facts)
+    headline = f"A post on {platform} could not be judged"
     return Notice(
-        headline=f"A post on {platform} could not be judged",
+        headline=headline,
+        subject=f"{headline}, post {writer.word('post', writer.row.id)[:8]}",
         severity=Severity.ALERT,
         where=platform,
         moment=say_moment(writer.row.made_at, writer.house.zone, now=writer.house.now),

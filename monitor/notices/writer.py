@@ -57,6 +57,11 @@ class House:
         """The Message-ID that all mails about one incident answer, the first one too: one conversation each."""
         return f"<incident-{incident}@{self.domain}>"
 
+    def own_root_id(self, matter: str) -> str:
+        """The same for what belongs to no incident: mail programs put mails without a root together by their subject
+        alone."""
+        return f"<matter-{matter}@{self.domain}>"
+
     def message_id(self, alert_id: str) -> str:
         """The Message-ID of an alert, the same on every try."""
         return f"<{alert_id}@{self.domain}>"

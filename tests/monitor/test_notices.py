@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from monitor.links import Links, Purpose
 from monitor.notices import TEMPLATES, letter_for
 from monitor.store.tables import AlertRow, IncidentAccountRow, PersonRow
 from monitor.terms import MINIMISED
+from monitor.testing import a_house as story_house
 
 SAID = "Ms Example-Teacher messaged my daughter Tamsin privately, call 07700 900123"
 WORDS = "messaged my daughter"
@@ -352,6 +354,32 @@ def test_two_round_ups_are_two_conversations() -> None:
         subjects = {conversation_of(letter_for(session, row, a_house()))[0] for row in rows}
 
     assert len(subjects) == 2
+
+
+def test_each_post_that_could_not_be_judged_is_a_conversation_of_its_own_for_everybody_who_is_told(
+    tmp_path: Path,
+) -> None:
+    house = story_house(tmp_path)
+    for post in ("1", "2"):
+        house.app.database.in_transaction(
+            lambda s, post=post: house.app.desk.owe_unscored(s, "x", post, "https://x.example/1", "E", house.now)  # type: ignore[misc]
+        )
+    house.tick()
+    letters = {role: [x for x in house.inbox(role) if "be judged" in x.subject] for role in ("ceo", "operator")}
+    ceo, operator = ([conversation_of(letter) for letter in mine] for mine in letters.values())
+    house.app.close()
+
+    assert len({subject for subject, _ in ceo}) == len({root for _, root in ceo}) == 2
+    assert set(ceo) == set(operator)
+
+
+def test_mails_about_no_incident_that_share_a_subject_are_no_conversation() -> None:
+    with a_store() as session:
+        rows = [an_alert_row(session, "token_ends", id=f"{n}" * 40, facts={"platform": "x"}) for n in (1, 2)]
+        roots = {letter_for(session, row, a_house()).in_reply_to for row in rows}
+
+    assert len(roots) == 2
+    assert "" not in roots
 
 
 def conversation_of(letter: Letter) -> tuple[str, str]:

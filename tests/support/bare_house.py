@@ -32,6 +32,19 @@ def bare_settings(box: Mailbox, **tables: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def ask_health(raw: Mapping[str, Any], question: str = "") -> tuple[int, dict[str, Any]]:
+    """What ``/health`` of these settings' daemon answers, to ``?alive`` where that is the ``question``; 0 where nobody
+    does."""
+    try:
+        with urllib.request.urlopen(f"http://{raw['web']['bind']}/health{question}", timeout=10) as answer:
+            return int(answer.status), json.load(answer)
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, json.load(refused)
+    except OSError:
+        return 0, {}
+
+
 class BareHouse:
     """A folder for the settings, another for the store, the daemon and its mail server."""
 
@@ -64,14 +77,7 @@ class BareHouse:
 
     def health(self) -> tuple[int, dict[str, Any]]:
         """What ``/health`` answers; 0 where nobody does."""
-        try:
-            with urllib.request.urlopen(f"http://{self.raw['web']['bind']}/health", timeout=10) as answer:
-                return int(answer.status), json.load(answer)
-        except urllib.error.HTTPError as refused:
-            with refused:
-                return refused.code, json.load(refused)
-        except OSError:
-            return 0, {}
+        return ask_health(self.raw)
 
     def run(self) -> None:
         """Start the daemon and wait until it is well."""
