@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from connectors.model import Organisation
 from monitor.data import resource
@@ -77,6 +78,11 @@ class Naming:
         self._handles = {a.casefold(): p.role for p in people for a in p.known_as if a.startswith("@")}
         self._roles = Roles(words, frozenset(p.role for p in people), self._names, everyday)
         self._saying = Saying(words, everyday, self._roles.ours)
+        self._forms_from = lru_cache(maxsize=10_000)(self._find_forms_from)
+        self._best = lru_cache(maxsize=4_000)(self._find_best)
+
+    def _find_forms_from(self, word: str) -> tuple[Forms, ...]:
+        return tuple(forms for forms in self._forms if forms.may_begin(word))
 
     def spoken(self, text: str, *, links: Sequence[str] = (), author: str = "", told: bool = False) -> Spoken:
         """Of whom ``text`` speaks; the names in ``links`` and the writer's own name are looked at too.
@@ -129,7 +135,7 @@ class Naming:
         if token.sort is not Sort.WORD:
             return self._in_address(token, at)
         best: Finding | None = None
-        for forms in self._forms:
+        for forms in self._forms_from(token.word):
             match = forms.at(tokens, at)
             if match is not None and (best is None or (match[1], match[0]) > (best.strength, best.end)):
                 best = Finding(forms.role, at, match[0], match[1], token.sort, titled=titled)
@@ -143,25 +149,30 @@ class Naming:
                 return Finding(role, at, at + 1, Strength.SURE, token.sort)
             box, _, domain = raw.partition("@")
             ours = any(domain.casefold() == ours or domain.casefold().endswith("." + ours) for ours in self._domains)
-            return self._best(box, at, token.sort, ours=ours)
+            return self._placed(self._best(box, ours), at, token.sort)
         if token.sort is Sort.TAG and (role := self._handles.get(raw.casefold().rstrip("."))) is not None:
             return Finding(role, at, at + 1, Strength.SURE, token.sort)
         if token.sort is Sort.LINK and self._is_our_page(raw):
             return None
-        return self._best(raw, at, token.sort)
+        return self._placed(self._best(raw, False), at, token.sort)
 
     def _is_our_page(self, link: str) -> bool:
         host = link.casefold().partition("://")[2] or link.casefold()
         return any(host.split("/")[0].removeprefix("www.") == ours for ours in self._domains)
 
-    def _best(self, tag: str, at: int, sort: Sort, *, ours: bool = False) -> Finding | None:
-        best: Finding | None = None
+    @staticmethod
+    def _placed(best: tuple[str, Strength] | None, at: int, sort: Sort) -> Finding | None:
+        return None if best is None else Finding(best[0], at, at + 1, best[1], sort)
+
+    def _find_best(self, tag: str, ours: bool) -> tuple[str, Strength] | None:
+        """Whose name or role ``tag`` holds; ``ours``: it is a mailbox of our own domain."""
+        best: tuple[str, Strength] | None = None
         for forms in self._forms:
             strength = forms.in_tag(tag, ours=ours)
-            if strength is not None and (best is None or strength > best.strength):
-                best = Finding(forms.role, at, at + 1, strength, sort)
+            if strength is not None and (best is None or strength > best[1]):
+                best = forms.role, strength
         if best is None and (role := self._roles.in_tag(tag)) is not None:
-            best = Finding(role, at, at + 1, Strength.SURE, sort)
+            best = role, Strength.SURE
         return best
 
     def _in_link(self, link: str) -> list[Finding]:

@@ -81,8 +81,8 @@ class Forms:
         self.wordlike = all(piece in wordlike for piece in (*given_pieces, *last_pieces))
         self._words_too = (self.first | self.last) & wordlike
         self._sure, self._long = self._in_one_word()
-        begins = (*self.first, *self.last, *self.shorts, *self.halves, *self.middles, *self.initials)
-        self._letters_to_begin = frozenset(sign for name in begins for sign in name[:2])
+        pieces = frozenset((*given_pieces, *middle_pieces, *last_pieces))
+        self._begins = self.first | self.last | self.shorts | self.halves | self.initials | self._letter_runs | pieces
         self._first_fit = lru_cache(maxsize=4_000)(self._fit_first)
         self._last_fit = lru_cache(maxsize=4_000)(self._fit_last)
 
@@ -101,14 +101,19 @@ class Forms:
 
     def at(self, tokens: Sequence[Token], start: int) -> tuple[int, Strength] | None:
         """Whether the name begins at ``start``: where it ends, and how sure it is."""
-        token = tokens[start]
-        if token.sort is not Sort.WORD or not self._may_begin(token.word):
-            return None
         return self._titled(tokens, start) or self._full(tokens, start) or self._alone(tokens, start)
 
-    def _may_begin(self, word: str) -> bool:
-        """A cheap look at the first letter, which spares most words everything else."""
-        return word[:1] in self._letters_to_begin or word in self._words.titles
+    def may_begin(self, word: str) -> bool:
+        """Whether the name could begin with ``word``: nobody else's words need the long look of ``at``."""
+        if word in self._words.titles or word in self._begins or word in self._sure:
+            return True
+        begun = any(name.startswith(word) for name in self._begins)
+        if len(word) < 3:
+            return begun and word in self._words.particles
+        if begun or self._is_everyday(word):
+            return begun or (word[-1] == "s" and word[:-1] in self._begins)
+        slipped = len(word) > 3 and any(_begins_like(name, word) for name in self._begins)
+        return slipped or (len(word) > 7 and any(is_slip(word, form) for form in self._long))
 
     def _titled(self, tokens: Sequence[Token], start: int) -> tuple[int, Strength] | None:
         if tokens[start].word not in self._words.titles:
@@ -361,6 +366,17 @@ def _make_a_name(first: _Fit, last: _Fit) -> bool:
     return last is _Fit.FAR and first in {_Fit.EXACT, _Fit.NEAR, _Fit.SHORT}
 
 
+def _begins_like(name: str, word: str) -> bool:
+    """Whether ``word`` is the beginning of ``name`` or all of it, with as many slips as a name of its length may have."""
+    slips = 2 if len(name) >= _LONG or (word[0] == name[0] and len(name) > 4) else 1
+    if len(name) < 4 or len(word) > len(name) + slips:
+        return False
+    if slips == 1 and word[0] not in name[:2] and word[1] not in name[:2]:
+        return False
+    lengths = range(max(1, len(word) - slips), min(len(name), len(word) + slips) + 1)
+    return any(is_slip(word, name[:length], slips) for length in lengths)
+
+
 def joined_words(tokens: Sequence[Token]) -> str:
     """The words of ``tokens`` without what stands between them."""
     return joined(token.word for token in tokens if token.sort is Sort.WORD)
@@ -404,15 +420,12 @@ def is_slip(word: str, name: str, slips: int = 1) -> bool:
         return False
     if word == name:
         return True
-    before: list[int] = []
-    line = list(range(len(name) + 1))
-    for n, sign in enumerate(word, 1):
-        older, before, line = before, line, [n]
-        for m, other in enumerate(name, 1):
-            cost = min(before[m] + 1, line[m - 1] + 1, before[m - 1] + (sign != other))
-            if n > 1 and m > 1 and sign == name[m - 2] and word[n - 2] == other:
-                cost = min(cost, older[m - 2] + 1)
-            line.append(cost)
-        if min(line) > slips:
-            return False
-    return line[-1] <= slips
+    at = next((n for n, (one, other) in enumerate(zip(word, name, strict=False)) if one != other), None)
+    if at is None:
+        return slips > 0
+    one, other = word[at:], name[at:]
+    swapped = one[:2] == other[1::-1] and len(other) > 1
+    rests = [(one[1:], other[1:]), (one[1:], other), (one, other[1:]), *([(one[2:], other[2:])] if swapped else [])]
+    if slips == 1:
+        return any(left == right for left, right in rests)
+    return any(left == right or is_slip(left, right, slips - 1) for left, right in rests)

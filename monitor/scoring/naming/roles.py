@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from monitor.scoring.naming.forms import Strength, is_slip, pieces_of_name
 from monitor.scoring.naming.saying import Finding
@@ -58,6 +59,10 @@ class Roles:
         self._everyday = everyday
         self._roles = [role for role in words.plain_roles if role in present]
         self.ours = words.ours | frozenset(_house(names))
+        self._mended = lru_cache(maxsize=10_000)(self._mend)
+        self._begins = frozenset(first for top in _TOP for first in top[:1]) | _CHAIRS | _RUNS
+        for role in self._roles:
+            self._begins |= frozenset((*words.plain_roles[role].by_first, *words.bound_roles[role].by_first))
 
     def beside(self, tokens: Sequence[Token], named: list[Finding]) -> list[Finding]:
         """The people in ``named`` and those who are spoken of by role, joined where they stand side by side."""
@@ -66,7 +71,8 @@ class Roles:
         found = list(named)
         at = 0
         while at < len(tokens):
-            finding = None if at in taken else self._at(tokens, folded, at, named)
+            skip = folded[at] not in self._begins or at in taken
+            finding = None if skip else self._at(tokens, folded, at, named)
             if finding is None:
                 at += 1
             else:
@@ -75,7 +81,7 @@ class Roles:
         found.sort(key=lambda finding: (finding.start, finding.end))
         return _side_by_side(tokens, found)
 
-    def _mended(self, word: str) -> str:
+    def _mend(self, word: str) -> str:
         """A slip of the finger in a word for a role, undone."""
         if len(word) < 5 or word in self._everyday or word in _NO_SLIPS or word[0] not in "cdemt":
             return word
