@@ -16,7 +16,7 @@ from monitor.scoring.mend import load_words
 from monitor.scoring.naming.forms import Forms, Strength
 from monitor.scoring.naming.roles import Roles
 from monitor.scoring.naming.saying import Answer, Finding, Saying, Scene
-from monitor.scoring.naming.tokens import Sort, Token, tokens_of
+from monitor.scoring.naming.tokens import Sort, Token, letters_at, tokens_of
 from monitor.scoring.naming.words import load_words as load_lists
 
 __all__ = ["Answer", "Named", "Naming", "Spoken", "build_naming"]
@@ -74,6 +74,7 @@ class Naming:
             for name in (person.name, *person.known_as)
             if name.strip() and not name.startswith("@")
         ]
+        self._letters = {letters: forms.role for forms in reversed(self._forms) for letters in forms.letters}
         self._mailboxes = {person.email.casefold(): person.role for person in people if "@" in person.email}
         self._handles = {a.casefold(): p.role for p in people for a in p.known_as if a.startswith("@")}
         self._roles = Roles(words, frozenset(p.role for p in people), self._names, everyday)
@@ -138,8 +139,16 @@ class Naming:
         for forms in self._forms_from(token.word):
             match = forms.at(tokens, at)
             if match is not None and (best is None or (match[1], match[0]) > (best.strength, best.end)):
-                best = Finding(forms.role, at, match[0], match[1], token.sort, titled=titled)
-        return best
+                best = Finding(forms.role, at, match[0], match[1], token.sort, titled=titled and match[0] > at + 1)
+        return best or self._letters_at(tokens, at)
+
+    def _letters_at(self, tokens: list[Token], at: int) -> Finding | None:
+        """Somebody by her initials alone."""
+        if not tokens[at].capital or len(tokens[at].raw) > 6:
+            return None
+        end, letters = letters_at(tokens, at)
+        role = self._letters.get(letters)
+        return None if role is None else Finding(role, at, end, Strength.LAST, Sort.WORD, lettered=True)
 
     def _in_address(self, token: Token, at: int) -> Finding | None:
         raw = token.raw

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from monitor.model import Named
 from monitor.scoring.naming.tokens import Sort, Token, pieces_of, plain
-from monitor.scoring.naming.words import Words, joined
+from monitor.scoring.naming.words import Words, bag, joined
 from monitor.scoring.text import readable
 
 
@@ -34,7 +34,10 @@ class _Fit(IntEnum):
 
 
 _SPELLINGS = (("ö", "oe"), ("ä", "ae"), ("ü", "ue"), ("å", "aa"), ("ø", "oe"))
-_LONG = 8
+_PERSONAL = bag("""told said says knew knows lied lies sold stole hit touched sacked must should
+    needs wants thinks blocked resigned hid shouted lets owns refused ignored threatened bullied u""")
+"""What only a person does: before it a name that is a word needs no capital."""
+_LONG = 7
 """Letters from which a family name may be written with two slips beside the right first name."""
 _PARTS = 5
 """Words over which one part of a name is looked for, as "Ní Bhriain" is two."""
@@ -47,7 +50,9 @@ class Forms:
         self.role = person.role
         self._words = words
         self._everyday = everyday | words.deeds
-        parts = [part for part in name.replace(".", " ").split() if plain(part) not in words.titles or " " not in name]
+        parts = name.replace(".", " ").split()
+        while len(parts) > 1 and plain(parts[0]) in words.titles:
+            parts = parts[1:]
         given, middle, last = _taken_apart(parts, words)
         self.single = not given
         self._pieces = [pieces_of_name(part) for part in (*given, *middle, *last)]
@@ -69,11 +74,16 @@ class Forms:
         letters = [piece[0] for piece in (*given_pieces, *middle_pieces)]
         self.initials = frozenset({joined(letters), *letters[:1], joined(p[0] for p in given_pieces)}) - {""}
         self.last_initials = frozenset({last_pieces[0][0], bare[0][0], joined(p[0] for p in last_pieces)})
+        capitals = joined(plain(sign) for part in last for sign in part if sign.isupper())
+        self.last_initials |= frozenset(capitals[-1:])
         self.all_initials = joined([*letters, *(p[0] for p in last_pieces)])
         irish = joined(
             [*letters, *(p[0] + ("s" if "'" in readable(name) and p[:2] == "os" else "") for p in last_pieces)]
         )
         self._letter_runs = frozenset({self.all_initials, irish})
+        by_last = ([p[0] for p in bare], bare[-1][0], capitals, capitals[-1:])
+        runs = self._letter_runs | {joined((*begun, *family)) for begun in (letters, letters[:1]) for family in by_last}
+        self.letters = frozenset(run for run in runs if 1 < len(run) < 5) - words.abbreviations
         if letters and all(len(piece) == 1 for piece in given_pieces):
             said = {letter: sound for sound, letter in words.letters.items()}
             self.first |= {joined(letters), joined(said.get(letter, letter) for letter in letters)}
@@ -101,7 +111,12 @@ class Forms:
 
     def at(self, tokens: Sequence[Token], start: int) -> tuple[int, Strength] | None:
         """Whether the name begins at ``start``: where it ends, and how sure it is."""
-        return self._titled(tokens, start) or self._full(tokens, start) or self._alone(tokens, start)
+        return (
+            self._titled(tokens, start)
+            or self._full(tokens, start)
+            or self._honoured(tokens, start)
+            or self._alone(tokens, start)
+        )
 
     def may_begin(self, word: str) -> bool:
         """Whether the name could begin with ``word``: nobody else's words need the long look of ``at``."""
@@ -146,7 +161,7 @@ class Forms:
                 continue
             at = self._past_middle(tokens, _skip(tokens, start + length, ".-_"))
             end, last = self._longest(tokens, at, last=True)
-            if _make_a_name(first, last) and self._is_no_word(tokens[start:end], first):
+            if _make_a_name(first, last) and self._is_no_word(tokens[start:end], first, tokens[end : end + 4]):
                 return end, Strength.SURE
             if (letter := self._first_and_letter(tokens, start + length, first)) is not None:
                 return letter, Strength.SURE
@@ -160,6 +175,7 @@ class Forms:
         then = tokens[at + 2].raw if at + 2 < len(tokens) else ""
         plainly = tokens[at].word in {"a", "i"} and not (follows == "." and (tokens[at].capital or then[:1].islower()))
         dotted = follows in {".", ",", ""} or (tokens[at].capital and len(tokens[at].raw) == 1)
+        dotted = dotted or (tokens[at].word not in {"a", "i"} and self._acts(tokens, at + 1))
         return None if plainly or not dotted else at + (2 if follows == "." else 1)
 
     def _reversed(self, tokens: Sequence[Token], start: int) -> tuple[int, Strength] | None:
@@ -196,11 +212,21 @@ class Forms:
             return (end, Strength.FIRST) if self._stands_out(tokens, start, end) else None
         return None
 
+    def _honoured(self, tokens: Sequence[Token], start: int) -> tuple[int, Strength] | None:
+        """ "Zeynep Hanım", "Singh sahib": a title that stands behind."""
+        end, first = self._longest(tokens, start, last=False)
+        if first is not _Fit.EXACT:
+            end, first = self._longest(tokens, start, last=True)
+        honoured = end < len(tokens) and tokens[end].word in self._words.titles_behind
+        return (end + 1, Strength.SURE) if first is _Fit.EXACT and honoured else None
+
     def _stands_out(self, tokens: Sequence[Token], start: int, end: int) -> bool:
         """A name that is a word too needs its capital, and at the start of a sentence something that she did or has."""
         token = tokens[start]
         if token.word not in self._words_too:
             return True
+        if not token.capital and (not start or tokens[start - 1].raw in {".", "!", "?", "\n"}):
+            return end < len(tokens) and tokens[end].word in _PERSONAL
         if not token.capital or (start and tokens[start - 1].raw not in ".!?\n\"'" and tokens[start - 1].raw.isupper()):
             return token.capital and self._acts(tokens, end)
         opens = not start or tokens[start - 1].raw in {".", "!", "?", "\n", '"', "'"}
@@ -209,12 +235,11 @@ class Forms:
     def _acts(self, tokens: Sequence[Token], at: int) -> bool:
         if at >= len(tokens):
             return False
-        word = tokens[at].word
-        return word in self._words.deeds or word.endswith("ed") or word in {",", "("}
+        return tokens[at].word in {",", "("} or self._words.is_deed(tuple(token.word for token in tokens[at : at + 4]))
 
-    def _is_no_word(self, tokens: Sequence[Token], first: _Fit) -> bool:
-        """Not "playing will field", nor "a dhaliwal": a name needs its capital where it could be something else."""
-        capital = any(token.capital for token in tokens)
+    def _is_no_word(self, tokens: Sequence[Token], first: _Fit, beyond: Sequence[Token]) -> bool:
+        """Not "playing will field", nor "a dhaliwal": what could be something else needs a capital or a deed behind."""
+        capital = any(token.capital for token in tokens) or (first > _Fit.INITIAL and self._acts(beyond, 0))
         if first is _Fit.INITIAL and tokens[0].word in {"a", "i"}:
             return tokens[0].capital and any(token.raw == "." for token in tokens[1:2])
         return capital or not self.wordlike
@@ -367,7 +392,7 @@ def _make_a_name(first: _Fit, last: _Fit) -> bool:
 
 
 def _begins_like(name: str, word: str) -> bool:
-    """Whether ``word`` is the beginning of ``name`` or all of it, with as many slips as a name of its length may have."""
+    """Whether ``word`` is the beginning of ``name`` or all of it, with the slips that a name of its length may have."""
     slips = 2 if len(name) >= _LONG or (word[0] == name[0] and len(name) > 4) else 1
     if len(name) < 4 or len(word) > len(name) + slips:
         return False

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from monitor.scoring.naming.described import Described
 from monitor.scoring.naming.forms import Strength, is_slip, pieces_of_name
 from monitor.scoring.naming.saying import Finding
 from monitor.scoring.naming.tokens import Sort, Token, pieces_of
@@ -22,7 +23,7 @@ _NOT_OURS = bag(
 )
 _BETWEEN = bag(
     """very own big main actual current present so called new great good lovely wonderful brave useless wretched bloody
-    precious dear beloved esteemed honourable executive acting interim grand shiny fancy top"""
+    precious dear beloved esteemed honourable executive acting interim grand shiny fancy top overall"""
 )
 _JOINTS = bag(
     """, ( ) - : as the our your who is whos own that aka was their its this he she s called – — " and being shes hes
@@ -30,23 +31,9 @@ _JOINTS = bag(
 )
 _FIRM = bag("director chairman chairwoman chairperson managing dyrektor chief")
 _NO_SLIPS = bag("directory directors directly executives chiefs trustee chairmen thief director")
+_WHO_OR_WHERE = bag("who that where why how what . , ! ? ;") | {"\n"}
 _ROLE_WORDS = ("executive", "director", "chairman", "chairwoman", "chairperson", "trustees", "chief", "managing")
 _PLACED = bag("manager general executive head man woman president")
-_RUNS = bag("runs leads heads running leading heading run ran helms fronts bosses")
-_SHOW = bag("things show joint circus thing lot company business ship gaff roost")
-_CHAIRS = bag("chairs chairing chaired charing")
-_TOP = tuple(
-    tuple(phrase.split())
-    for phrase in (
-        "in charge", "at the top", "at the helm", "at the head", "up top", "top of the tree", "top of the shop",
-        "top of the pile", "top of the heap", "top of the food chain", "who is top", "number one", "calls the shots",
-        "calling the shots", "runs it all", "pulls the strings", "pulling the strings",
-    )
-)  # fmt: skip
-_WHO = bag(
-    """one person man woman guy gal lady bloke fella lass chap her him he she geezer whoever boss dude girl lot people
-    somebody someone hes shes"""
-)
 _OF = bag("@ of at for from over in to")
 _OUR_PLACE = bag("""this the your here that whole a youth childrens kids local so called entire uk own big board of""")
 
@@ -60,7 +47,8 @@ class Roles:
         self._roles = [role for role in words.plain_roles if role in present]
         self.ours = words.ours | frozenset(_house(names))
         self._mended = lru_cache(maxsize=10_000)(self._mend)
-        self._begins = frozenset(first for top in _TOP for first in top[:1]) | _CHAIRS | _RUNS
+        self._described = Described(words, self.ours)
+        self._begins = self._described.begins
         for role in self._roles:
             self._begins |= frozenset((*words.plain_roles[role].by_first, *words.bound_roles[role].by_first))
 
@@ -69,17 +57,37 @@ class Roles:
         folded = tuple(self._mended(token.word) for token in tokens)
         taken = {n for finding in named for n in range(finding.start, finding.end)}
         found = list(named)
-        at = 0
+        at = free = 0
         while at < len(tokens):
             skip = folded[at] not in self._begins or at in taken
-            finding = None if skip else self._at(tokens, folded, at, named)
+            finding = None if skip else self._at(tokens, folded, at, named, free)
             if finding is None:
+                free = at + 1 if at in taken else free
                 at += 1
             else:
                 found.append(finding)
-                at = finding.end
+                at = free = finding.end
         found.sort(key=lambda finding: (finding.start, finding.end))
-        return _side_by_side(tokens, found)
+        return [f for f in _side_by_side(tokens, found) if not f.lettered or self._acts(tokens, folded, f)]
+
+    def _acts(self, tokens: Sequence[Token], folded: tuple[str, ...], finding: Finding) -> bool:
+        """Whether initials do or have something; without that two capital letters are anything."""
+        start, end = finding.start, finding.end
+        around = [t.raw for t in (*tokens[max(0, start - 1) : start], *tokens[end : end + 1]) if t.sort is Sort.WORD]
+        if any(raw.isupper() and len(raw) > 2 for raw in around):
+            return False
+        before, after = folded[start - 1] if start else "", folded[end : end + 4]
+        if tokens[end - 1].owns or before == "by" or self._words.is_deed(after):
+            return True
+        if before in {"saw", "heard", "watched", "seen", "caught", "see", "let", "under"}:
+            return True
+        if folded[max(0, start - 2) : start] == ("according", "to") or {"he", "she"}.intersection(
+            folded[end : end + 8]
+        ):
+            return True
+        if before in {"ask", "is", "was", "its"} and (not after or after[0] in _WHO_OR_WHERE):
+            return True
+        return after[:1] in {("and",), ("&",)} and before in {"", ".", ",", "\n", "so", "that", "because"}
 
     def _mend(self, word: str) -> str:
         """A slip of the finger in a word for a role, undone."""
@@ -103,7 +111,9 @@ class Roles:
     def _has_house(self, whole: str) -> bool:
         return any(len(name) > 5 and name in whole for name in self.ours - self._words.ours)
 
-    def _at(self, tokens: Sequence[Token], folded: tuple[str, ...], at: int, named: list[Finding]) -> Finding | None:
+    def _at(
+        self, tokens: Sequence[Token], folded: tuple[str, ...], at: int, named: list[Finding], free: int
+    ) -> Finding | None:
         if tokens[at].sort is not Sort.WORD:
             return None
         for role in self._roles:
@@ -111,9 +121,10 @@ class Roles:
             if length and self._is_ours(tokens, folded, at, at + length, named, bound=False):
                 ours = folded[max(0, at - 2) : at]
                 return Finding(role, at, at + length, Strength.LAST, Sort.WORD, by_role=True, doubtful="our" in ours)
+        plainly = max((self._words.plain_roles[role].at(folded, at) for role in self._roles), default=0)
         for role in self._roles:
             length = self._words.bound_roles[role].at(folded, at)
-            if length and self._is_ours(tokens, folded, at, at + length, named, bound=True):
+            if length > plainly and self._is_ours(tokens, folded, at, at + length, named, bound=True):
                 of = folded[at + length : at + length + 4]
                 if of[:1] == ("of",) and {"board", "trustees"}.intersection(of) and "chair" in self._roles:
                     return Finding("chair", at, at + length, Strength.LAST, Sort.WORD, by_role=True)
@@ -132,7 +143,7 @@ class Roles:
                     loose=loose,
                     doubtful=folded[at - 1 : at] == ("our",),
                 )
-        return self._by_what_she_does(tokens, folded, at)
+        return self._by_what_she_does(tokens, folded, at, free)
 
     # ── whose ──
 
@@ -196,6 +207,8 @@ class Roles:
         at = end
         if at < len(folded) and tokens[end - 1].owns:
             return ""
+        if folded[end - 1 : end + 1] == ("head", "there"):
+            return "ours"
         if at >= len(folded) or folded[at] not in _OF:
             return ""
         word = folded[at]
@@ -235,53 +248,13 @@ class Roles:
             return token.word in self.ours or (token.word[-1:] == "s" and token.word[:-1] in self.ours)
         return token.sort is Sort.TAG and joined(pieces_of(token.raw)) in self.ours
 
-    # ── by what she does ──
-
-    def _by_what_she_does(self, tokens: Sequence[Token], folded: tuple[str, ...], at: int) -> Finding | None:
-        word = folded[at]
-        if word in _CHAIRS and "chair" in self._roles and (end := self._our_place(tokens, folded, at + 1, us=True)):
-            return Finding("chair", at, end, Strength.LAST, Sort.WORD, by_role=True)
-        if "ceo" not in self._roles:
+    def _by_what_she_does(self, tokens: Sequence[Token], folded: tuple[str, ...], at: int, free: int) -> Finding | None:
+        """Somebody described; ``free``: where the finding before has ended."""
+        found = self._described.at(tokens, folded, at) if folded[at] in self._described.begins else None
+        if found is None or found[0] not in self._roles:
             return None
-        if word in _RUNS and (end := self._our_place(tokens, folded, at + 1)) and self._is_third(folded, at):
-            return Finding("ceo", at, end, Strength.LAST, Sort.WORD, by_role=True)
-        for top in _TOP:
-            if folded[at : at + len(top)] == top:
-                end = at + len(top)
-                place = (
-                    self._our_place(tokens, folded, end + 1, us=True) if end < len(folded) and folded[end] in _OF else 0
-                )
-                if place or self._has_who(folded, at, end):
-                    return Finding("ceo", at, place or end, Strength.LAST, Sort.WORD, by_role=True)
-        return None
-
-    def _our_place(self, tokens: Sequence[Token], folded: tuple[str, ...], at: int, *, us: bool = False) -> int:
-        """Where our house ends, named from ``at`` on within a few words; 0 where it is not."""
-        for n in range(at, min(at + 4, len(folded))):
-            if (
-                folded[n] in self.ours
-                or folded[n] in _SHOW
-                or self._holds_house(tokens[n])
-                or (us and folded[n] in {"you", "us", "here"})
-            ):
-                return n + 1
-            if folded[n] not in _OUR_PLACE:
-                return 0
-        return 0
-
-    @staticmethod
-    def _is_third(folded: tuple[str, ...], at: int) -> bool:
-        """Somebody runs it: not "we run", nor "to run"."""
-        before = folded[at - 1] if at else ""
-        return folded[at] in {"runs", "leads", "heads", "helms", "fronts", "bosses"} or (
-            before in {"who", "that", "is", "he", "she", "whos", "hes", "shes", "actually", "what", "wot"}
-            or (folded[at].endswith("ing") and before in _WHO)
-        )
-
-    @staticmethod
-    def _has_who(folded: tuple[str, ...], at: int, end: int) -> bool:
-        near = folded[max(0, at - 3) : at] + folded[end : end + 3]
-        return any(word in _WHO for word in near)
+        role, start, end = found
+        return Finding(role, max(start, free), end, Strength.LAST, Sort.WORD, by_role=True, described=True)
 
 
 def _house(names: Iterable[str]) -> Iterable[str]:
@@ -298,14 +271,25 @@ def _side_by_side(tokens: Sequence[Token], found: list[Finding]) -> list[Finding
     for finding in found:
         last = out[-1] if out else None
         between = tokens[last.end : finding.start] if last else []
-        if last is None or last.by_role == finding.by_role or len(between) > 7 or not _are_joints(between):
+        if last is not None and (last.lettered or finding.lettered) and last.role != finding.role and between == []:
+            out[-1:] = [one for one in (last, finding) if not one.lettered]
+        elif last is None or last.by_role == finding.by_role or len(between) > 7 or not _are_joints(between):
             out.append(finding)
         elif last.role == finding.role:
             out[-1] = replace(
-                last, end=finding.end, strength=Strength.SURE, by_role=False, loose=False, doubtful=False, apposed=True
+                last,
+                end=finding.end,
+                strength=Strength.SURE,
+                by_role=False,
+                loose=False,
+                doubtful=False,
+                lettered=False,
+                apposed=True,
             )
         elif last.by_role and len(between) < 2:
             out[-1] = replace(finding, start=last.start)
+        elif finding.described and not last.by_role:
+            continue
         elif not last.by_role:
             out[-1] = replace(last, end=finding.end, strength=max(last.strength, Strength.LAST))
         else:

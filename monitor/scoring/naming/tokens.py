@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from urllib.parse import unquote
@@ -87,6 +87,31 @@ def _undisguised(word: str) -> str:
     if word.isalpha() or word.isdigit():
         return plain(word)
     return plain(next(iter(leet(word)), word))
+
+
+def letters_at(tokens: Sequence[Token], start: int) -> tuple[int, str]:
+    """Capital letters alone, "FW", "F.W." or "KO-A": where they end, and which they are; nothing where none stand."""
+    at, seen = start, ""
+    while at < len(tokens) and len(seen) < 5 and _are_letters(tokens[at]):
+        seen += plain(_bare(tokens[at].raw))
+        at += 1
+        if tokens[at - 1].owns or at >= len(tokens) or tokens[at].raw not in {".", "-"}:
+            break
+        at += 1
+    if at > start + 1 and tokens[at - 1].raw == "-":
+        at -= 1
+    return at, seen
+
+
+def _are_letters(token: Token) -> bool:
+    """ "FW", and with a particle's small letter between "JdS"."""
+    raw = _bare(token.raw)
+    capital = raw[:1].isupper() and raw[-1:].isupper() and raw.isalpha()
+    return capital and len(raw) < 5 and (raw.isupper() or raw[1:-1].islower())
+
+
+def _bare(raw: str) -> str:
+    return raw.partition("'")[0]
 
 
 def pieces_of(tag: str) -> list[str]:

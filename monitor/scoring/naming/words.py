@@ -14,6 +14,11 @@ from monitor.data import resource
 Phrase = tuple[str, ...]
 
 
+def bag(text: str) -> frozenset[str]:
+    """The words and signs of ``text``."""
+    return frozenset(text.split())
+
+
 @dataclass(frozen=True)
 class Phrases:
     """Runs of words, found from their first word; the longest wins."""
@@ -45,19 +50,56 @@ class Phrases:
 
 
 @dataclass(frozen=True, slots=True)
+class Describing:
+    """What describes somebody who leads, without a word for her role."""
+
+    person: frozenset[str]
+    leads: frozenset[str]
+    leading: frozenset[str]
+    chairs: frozenset[str]
+    top: Phrases
+    best: frozenset[str]
+    ranks: frozenset[str]
+    holds: frozenset[str]
+    answers: Phrases
+    show: frozenset[str]
+    parts: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Well:
+    """What is told of somebody that is nothing bad."""
+
+    deeds: Phrases
+    shut: Phrases
+    advises: Phrases
+    advised: frozenset[str]
+    advised_with: frozenset[str]
+    to_whom: frozenset[str]
+    kind: frozenset[str]
+    met: Phrases
+    met_at: Phrases
+
+
+@dataclass(frozen=True, slots=True)
 class Words:
     """Everything of ``config/naming.toml``."""
 
     titles: frozenset[str]
+    titles_behind: frozenset[str]
     plain_roles: Mapping[str, Phrases]
     bound_roles: Mapping[str, Phrases]
     other_before: frozenset[str]
     other_after: frozenset[str]
+    other_house: Phrases
     furniture: frozenset[str]
     other_places: frozenset[str]
     ours: frozenset[str]
+    described: Describing
     call: Phrases
     called: Phrases
+    kept_from: Phrases
+    well: Well
     failed: Phrases
     spoken_to: Phrases
     spoken_at_once: Phrases
@@ -68,6 +110,7 @@ class Words:
     grave: frozenset[str]
     odd: frozenset[str]
     deeds: frozenset[str]
+    verbs: frozenset[str]
     namesake_after: frozenset[str]
     namesake_before: frozenset[str]
     jobs: frozenset[str]
@@ -78,6 +121,26 @@ class Words:
     words_too: frozenset[str]
     particles: frozenset[str]
     letters: Mapping[str, str]
+    abbreviations: frozenset[str]
+
+    def is_deed(self, words: Phrase) -> bool:
+        """Whether ``words``, which follow a name, begin with something that its bearer does: "owns the", "is a"."""
+        word, after = (*words, "", "")[:2]
+        if word in self.deeds or word in self.verbs or word in _CANNOT or (word.endswith("ed") and len(word) > 4):
+            return True
+        if word == "and":
+            return after in {"his", "her", "their"}
+        if word in {"out", "who"}:
+            return word == "who" or after in {"", "now", ".", "!", "\n"}
+        verb = word.endswith(("s", "ing")) and len(word) > 3
+        return verb and (after in _OBJECTS or (word.endswith("ing") and word in self.grave))
+
+
+_CANNOT = bag("""doesnt didnt isnt wasnt hasnt hadnt couldnt wouldnt shouldnt wont cant aint werent mustnt owns shouldve
+    couldve wouldve never knew lied steals hits""")
+_OBJECTS = bag("""the a an my our your his her their its us me him them it this that these those everyone everybody
+    people kids children girls boys staff volunteers every all both no nothing money women men
+    lads""")
 
 
 @cache
@@ -87,15 +150,20 @@ def load_words(path: Path | None = None) -> Words:
     other, address, namesake = data["other"], data["address"], data["namesake"]
     return Words(
         titles=_set(data["titles"]),
+        titles_behind=_set(data["titles_behind"]),
         plain_roles={role: _phrases(lists["plain"]) for role, lists in data["roles"].items()},
         bound_roles={role: _phrases(lists["bound"]) for role, lists in data["roles"].items()},
         other_before=_set(other["before"]),
         other_after=_set(other["after"]),
+        other_house=_phrases(other["elsewhere"]),
         furniture=_set(other["furniture"]),
         other_places=_set(other["places"]),
         ours=_set(data["ours"]["words"]),
+        described=_describing(data["described"]),
         call=_phrases(address["call"]),
         called=_phrases(address["called"]),
+        kept_from=_phrases(address["kept_from"]),
+        well=_well(data["well"]),
         failed=_phrases(address["failed"]),
         spoken_to=_phrases(address["spoken_to"]),
         spoken_at_once=_phrases(address["spoken_at_once"]),
@@ -106,6 +174,7 @@ def load_words(path: Path | None = None) -> Words:
         odd=_set(data["tone"]["odd"]),
         grave=_set(data["tone"]["grave"]),
         deeds=_set(data["plain"]["deeds"]),
+        verbs=_set(data["plain"]["verbs"]),
         namesake_after=_set(namesake["after"]),
         namesake_before=_set(namesake["before"]),
         jobs=_set(namesake["jobs"]),
@@ -115,13 +184,39 @@ def load_words(path: Path | None = None) -> Words:
         nicknames=_nicknames(data["short"]["names"]),
         words_too=_set(data["short"]["words_too"]),
         particles=_set(data["short"]["particles"]),
+        abbreviations=_set(data["short"]["abbreviations"]),
         letters=dict(reversed(pair.split()) for pair in data["short"]["letters"].split(",")),
     )
 
 
-def bag(text: str) -> frozenset[str]:
-    """The words and signs of ``text``."""
-    return frozenset(text.split())
+def _describing(data: Mapping[str, str]) -> Describing:
+    return Describing(
+        person=_set(data["person"]),
+        leads=_set(data["leads"]),
+        leading=_set(data["leading"]),
+        chairs=_set(data["chairs"]),
+        top=_phrases(data["top"]),
+        best=_set(data["best"]),
+        ranks=_set(data["ranks"]),
+        holds=_set(data["holds"]),
+        answers=_phrases(data["answers"]),
+        show=_set(data["show"]),
+        parts=_set(data["parts"]),
+    )
+
+
+def _well(data: Mapping[str, str]) -> Well:
+    return Well(
+        deeds=_phrases(data["deeds"]),
+        shut=_phrases(data["shut"]),
+        advises=_phrases(data["advises"]),
+        advised=_set(data["advised"]),
+        advised_with=_set(data["advised_with"]),
+        to_whom=_set(data["to_whom"]),
+        kind=_set(data["kind"]),
+        met=_phrases(data["met"]),
+        met_at=_phrases(data["met_at"]),
+    )
 
 
 def _set(text: str) -> frozenset[str]:
