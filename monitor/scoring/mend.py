@@ -14,6 +14,7 @@ _WORD = re.compile(r"#?[\w@$!|+£€*]++(?:'\w++)*+")
 _TAGS_ARE_DISGUISE = 3
 """Hashtags that are everyday words; from so many on they are no hashtags."""
 _VOWELS = "aeiou"
+_ENDINGS = frozenset({"s", "d", "r", "n"})
 
 
 def load_words(path: Path) -> frozenset[str]:
@@ -63,7 +64,12 @@ class Mender:
             if view != bare and fold(view) in self._words:
                 return view + tail
         right = self._correct(folded) if bare.isalpha() else None
-        return None if right is None else right + tail
+        return None if right is None or _is_form(folded, right) else right + tail
+
+
+def _is_form(word: str, other: str) -> bool:
+    """Whether ``other`` is the same word in another number or tense: "pocket" is no slip of "pockets"."""
+    return other.startswith(word) and other[len(word) :] in _ENDINGS
 
 
 def _with_vowels(word: str) -> tuple[str, ...]:
