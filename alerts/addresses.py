@@ -47,13 +47,14 @@ def checked(value: str) -> str:
 
 def split_mailbox(value: str) -> tuple[str, str]:
     """Name and address of ``Name <address>`` or of a bare address, unchecked. A comma in the name parts nothing."""
-    match = re.fullmatch(r"\s*(.*?)\s*<([^<>]*)>\s*", value, re.DOTALL)
-    if match is None:
-        return "", value.strip()
-    name = match[1]
+    value = value.strip()
+    name, opened, address = value.removesuffix(">").rpartition("<")
+    if not opened or ">" in address or not value.endswith(">"):
+        return "", value
+    name = name.strip()
     if len(name) > 1 and name[0] == name[-1] == '"':
         name = re.sub(r"\\(.)", r"\1", name[1:-1])
-    return name, match[2].strip()
+    return name, address.strip()
 
 
 def is_special(address: str) -> bool:

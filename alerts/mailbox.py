@@ -511,5 +511,5 @@ class _Conversation(socketserver.BaseRequestHandler):
 
 
 def _path(rest: str) -> str:
-    match = re.search(r"<([^>]*)>", rest)
+    match = re.search(r"<([^<>]*)>", rest)
     return match[1] if match else rest.partition(":")[2].strip()

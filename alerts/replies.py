@@ -6,7 +6,7 @@ import re
 
 from alerts.model import Refusal, Stage
 
-_ENHANCED = re.compile(r"[\s#(\[]*([245]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
+_ENHANCED = re.compile(r"\A[\s#(\[]*+([245]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
 
 
 def as_refusal(stage: Stage, code: int, text: bytes | str) -> Refusal:

@@ -16,7 +16,7 @@ from functools import cache
 from alerts.model import DeliveryFailed, Refusal, Stage
 from monitor.data import resource
 
-_ADDRESS = re.compile(r"\S*@\S*")
+_ADDRESS = re.compile(r"(?<!\S)[^\s@]*+@\S*+")
 """An address in a reply holds words that nobody said: ``policy@`` speaks of no policy."""
 
 ABOUT_A_MAILBOX = frozenset({Stage.RECIPIENT, Stage.LETTER})

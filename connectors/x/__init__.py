@@ -253,7 +253,7 @@ def _term(term: str) -> str:
     """A phrase in quotes; what already uses X's operators stays as it is, bracketed where it has several parts."""
     term = " ".join(term.split())
     if re.search(r'["():]|(^|\s)[-#@$]|\sOR\s', term):
-        return f"({term})" if " " in term and not re.fullmatch(r'(\w+:)?"[^"]*"|\([^()]*\)', term) else term
+        return f"({term})" if " " in term and not re.fullmatch(r'\A(?:(\w++:)?"[^"]*+"|\([^()]*+\))', term) else term
     return f'"{term}"'
 
 

@@ -31,7 +31,7 @@ _TOKEN = re.compile(
 )
 _PART = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _END = frozenset(".!?…؟۔।\n")
-_ADDRESS = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+_ADDRESS = re.compile(r"\A[^\s@]++@[^\s@][^\s@.]*+\.[^\s@]++")
 _POSTCODE = re.compile(r"[a-z]{1,2}\d{1,2}[a-z]?")
 
 

@@ -148,7 +148,7 @@ def squeezed(word: str) -> tuple[str, str]:
 
 _LEET = str.maketrans("013456789@$!|+£€", "oieasgtbgasiltle")
 _LEET_L = str.maketrans("013456789@$!|+£€", "oleasgtbgaslltle")
-_LEETY = re.compile(r"(?=.*[A-Za-z])(?=.*[0134578@$!|+£€])")
+_LEETY = re.compile(r"\A(?=.*[A-Za-z])(?=.*[0134578@$!|+£€])")
 
 
 def leet(word: str) -> tuple[str, ...]:
