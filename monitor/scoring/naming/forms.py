@@ -37,8 +37,9 @@ _SPELLINGS = (("ö", "oe"), ("ä", "ae"), ("ü", "ue"), ("å", "aa"), ("ø", "oe
 _PERSONAL = bag("""told said says knew knows lied lies sold stole hit touched sacked must should
     needs wants thinks blocked resigned hid shouted lets owns refused ignored threatened bullied u""")
 """What only a person does: before it a name that is a word needs no capital."""
-_LONG = 7
-"""Letters from which a family name may be written with two slips beside the right first name."""
+_LONG = 8
+"""Letters from which a family name may be written with two slips beside the right first name; one fewer where the
+length is about kept ("Ó Briain", "O'Brien")."""
 _PARTS = 5
 """Words over which one part of a name is looked for, as "Ní Bhriain" is two."""
 
@@ -312,7 +313,7 @@ class Forms:
             return _Fit.NONE
         if any(len(name) > 3 and (is_slip(word, name) or is_slip(stem, name)) for name in self.last):
             return _Fit.NEAR
-        if any(len(name) >= _LONG and is_slip(word, name, 2) for name in self.last):
+        if any(len(name) >= _LONG - (abs(len(word) - len(name)) < 2) and is_slip(word, name, 2) for name in self.last):
             return _Fit.FAR
         if any(len(name) > 4 and is_slip(word, name) for name in self.halves):
             return _Fit.HALF
@@ -393,7 +394,7 @@ def _make_a_name(first: _Fit, last: _Fit) -> bool:
 
 def _begins_like(name: str, word: str) -> bool:
     """Whether ``word`` is the beginning of ``name`` or all of it, with the slips that a name of its length may have."""
-    slips = 2 if len(name) >= _LONG or (word[0] == name[0] and len(name) > 4) else 1
+    slips = 2 if len(name) >= _LONG - 1 or (word[0] == name[0] and len(name) > 4) else 1
     if len(name) < 4 or len(word) > len(name) + slips:
         return False
     if slips == 1 and word[0] not in name[:2] and word[1] not in name[:2]:
