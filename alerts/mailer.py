@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from alerts import addresses
 from alerts.mail_settings import MailSettings
 from alerts.model import DeliveryFailed, Letter, Refusal, Stage
-from alerts.replies import as_refusal
+from alerts.replies import as_refusal, is_yes
 from alerts.sign_in import SignInRefused, about_sign_in, sign_in_by_password, sign_in_by_token
 from alerts.signs import visible
 
@@ -63,7 +63,7 @@ def probe(settings: MailSettings, access_token: str = "") -> str:
     """Connect, secure, sign in, say goodbye, for the doctor: one sentence of what worked, else ``DeliveryFailed``."""
     with _session(settings, access_token) as smtp:
         code, _ = smtp.noop()
-        if code != 250:
+        if not is_yes(code):
             raise DeliveryFailed(f"The mail server answered {code} to NOOP.")
     how = {"starttls": "secured by STARTTLS", "tls": "secured by TLS", "none": "not encrypted"}[settings.security]
     return f"connected to {settings.host}:{settings.port}, {how}{', signed in' if settings.username else ''}"
@@ -267,14 +267,14 @@ def _mail_from(smtp: smtplib.SMTP, settings: MailSettings, *, unusual: bool) -> 
     if options:
         smtp.command_encoding = "utf-8"
     code, text = smtp.mail(sender, options)
-    if code != 250:
+    if not is_yes(code):
         # The sender is the same for everybody: refusing it says nothing about this person's address.
         raise _refused("refused our sender address", Stage.SENDER, code, text, operator=code >= 500)
 
 
 def _rcpt_to(smtp: smtplib.SMTP, recipient: str) -> None:
     code, text = smtp.rcpt(recipient)
-    if code not in (250, 251):
+    if not is_yes(code):
         raise _refused("refused the recipient", Stage.RECIPIENT, code, text)
 
 
@@ -294,7 +294,7 @@ def _data(smtp: smtplib.SMTP, content: bytes) -> None:
     finally:
         if smtp.sock is not None:
             smtp.sock.settimeout(VERB_TIMEOUT)
-    if code != 250:
+    if not is_yes(code):
         raise _refused("refused the letter", Stage.LETTER, code, text)
 
 

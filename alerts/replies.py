@@ -14,3 +14,8 @@ def as_refusal(stage: Stage, code: int, text: bytes | str) -> Refusal:
     words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     match = _ENHANCED.match(words)
     return Refusal(stage, code, match[1] if match else "", words[:1000])
+
+
+def is_yes(code: int) -> bool:
+    """Whether the server did what was asked: the first digit says so (RFC 5321, 4.2.1), whatever the others are."""
+    return 200 <= code < 300

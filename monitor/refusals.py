@@ -19,6 +19,9 @@ from monitor.data import resource
 _ADDRESS = re.compile(r"(?<!\S)[^\s@]*+@\S*+")
 """An address in a reply holds words that nobody said: ``policy@`` speaks of no policy."""
 
+_CODE = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?!\.?\d)")
+"""An enhanced status code anywhere in a reply: a gateway puts that of the server behind it into its words."""
+
 ABOUT_A_MAILBOX = frozenset({Stage.RECIPIENT, Stage.LETTER})
 """A server has heard of the recipient only from RCPT on: what it says before speaks of nobody's mailbox."""
 
@@ -53,14 +56,17 @@ class Words:
 def load_words() -> Words:
     """The lists of ``config/refusals.toml``."""
     raw = tomllib.loads(resource("refusals.toml").read_text("utf-8"))
-    dead, not_dead = (tuple(word.casefold() for word in raw[key]) for key in ("dead_words", "not_dead_words"))
+    dead = tuple(words.replace("<mailbox>", mailbox) for words in raw["dead_words"] for mailbox in raw["mailbox"])
+    not_dead = tuple(raw["not_dead_words"])
     return Words(frozenset(raw["dead_codes"]), frozenset(raw["bare_replies"]), dead, not_dead)
 
 
 def is_dead(refusal: Refusal | None, words: Words, *, everybody: bool = False) -> bool:
-    """Whether the server said that there is no such mailbox. Where ``everybody`` is refused it is our fault, whatever
-    the server says of each of them."""
+    """Whether the server said that there is no such mailbox, and nothing beside it. Where ``everybody`` is refused it
+    is our fault, whatever the server says of each of them."""
     if refusal is None or everybody or not is_final(refusal) or refusal.stage not in ABOUT_A_MAILBOX:
+        return False
+    if not words.dead_codes.issuperset(_CODE.findall(refusal.words)):
         return False
     if refusal.enhanced:
         return refusal.enhanced in words.dead_codes

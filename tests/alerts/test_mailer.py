@@ -256,6 +256,7 @@ def test_a_ca_file_that_is_none_is_named(tmp_path: Path) -> None:
 class _Handler:
     def __init__(self) -> None:
         self.contents: list[bytes] = []
+        self.yes = 250
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
         if address.startswith("gone"):
@@ -263,11 +264,11 @@ class _Handler:
         if address.startswith("later"):
             return "450 4.2.1 mailbox busy"
         envelope.rcpt_tos.append(address)
-        return "250 OK"
+        return f"{self.yes} OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         self.contents.append(envelope.original_content)
-        return "250 OK"
+        return f"{self.yes} OK"
 
 
 @pytest.fixture
@@ -292,6 +293,15 @@ def test_a_stranger_s_server_takes_refuses_and_postpones(other: tuple[_Handler, 
 
     (content,) = handler.contents
     assert b"Message-ID: <" + b"a" * 40 in content
+
+
+@pytest.mark.parametrize("yes", [200, 220, 250, 251, 252, 299])
+def test_every_yes_is_a_yes_whatever_its_last_digits(yes: int, other: tuple[_Handler, MailSettings]) -> None:
+    """A letter that was taken and counted as refused would be sent again for days."""
+    handler, settings = other
+    handler.yes = yes
+    deliver(settings, a_letter())
+    assert len(handler.contents) == 1
 
 
 def test_an_address_that_is_none_is_refused_before_anything_is_said(box: Mailbox) -> None:

@@ -74,6 +74,25 @@ def test_a_server_that_has_not_heard_of_the_recipient_says_nothing_of_their_addr
         ("550 nosuchuser.no such thing@x.example refused", False),
         ("550 <no such user@x.example> not taken", False),
         ("551 Relaying denied, no such user for you", False),
+        ("550 The address does not exist", True),
+        ("551 Recipient has moved", True),
+        ("550 PTR record does not exist for 192.0.2.4", False),
+        ("550 SPF record for charity.example does not exist", False),
+        ("550 DKIM key does not exist", False),
+        ("550 Envelope from domain does not exist", False),
+        ("553 The domain in MAIL FROM does not exist", False),
+        ("550 This server has moved to smtp.new.example", False),
+        ("551 Service has moved", False),
+        ("550 Your account does not exist on this server", False),
+        ("550 Maximum invalid recipients exceeded, try later", False),
+        ("550 unknown user: please login before sending", False),
+        ("550 Access denied - user unknown in whitelist", False),
+        ("550 Certificate does not exist, TLS required", False),
+        ("550 client cert user not found", False),
+        ("550 the host said\n5.7.1 user unknown or not wanted here", False),
+        ("550 mx.charity.example 5.7.1 recipient unknown", False),
+        ("550 5.1.1 user unknown (after 5.7.1 from the gateway)", False),
+        ("550 the host said\n5.1.1 user unknown", True),
         ("552 No such user", False),
         ("554 No such user", False),
         ("521 does not exist", False),
@@ -85,7 +104,8 @@ def test_a_bare_reply_to_rcpt_means_a_dead_address_only_in_words_that_say_so(rep
     code, _, words = reply.partition(" ")
 
     assert is_dead(as_refusal(Stage.RECIPIENT, int(code), words.encode()), load_words()) is dead
-    assert not is_dead(as_refusal(Stage.LETTER, int(code), words.encode()), load_words())
+    if not as_refusal(Stage.LETTER, int(code), words).enhanced:
+        assert not is_dead(as_refusal(Stage.LETTER, int(code), words.encode()), load_words())
 
 
 @pytest.mark.parametrize(
