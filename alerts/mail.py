@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from alerts.looks import DARK, LIGHT, TONES
 from alerts.model import Bulletin, Letter, MailKind, Notice, Recipient, Severity
-from alerts.signs import visible
+from alerts.signs import cut, visible
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def compose(
         kind=kind,
         recipient_name=recipient.name,
         recipient_address=recipient.email,
-        subject=one_line(subject)[:MAX_SUBJECT].rstrip(),
+        subject=cut(one_line(subject), MAX_SUBJECT).rstrip(),
         text=text,
         html=html,
         message_id=message_id,
@@ -82,7 +82,7 @@ def compose_digest(bulletin: Bulletin, recipient: Recipient, *, message_id: str,
         kind=MailKind.DIGEST,
         recipient_name=recipient.name,
         recipient_address=recipient.email,
-        subject=one_line(subject)[:MAX_SUBJECT].rstrip(),
+        subject=cut(one_line(subject), MAX_SUBJECT).rstrip(),
         text=text,
         html=html,
         message_id=message_id,

@@ -25,7 +25,7 @@ from alerts.mail_settings import MailSettings
 from alerts.model import DeliveryFailed, Letter, Refusal, Stage
 from alerts.replies import as_refusal, is_yes
 from alerts.sign_in import SignInRefused, about_sign_in, sign_in_by_password, sign_in_by_token
-from alerts.signs import visible
+from alerts.signs import cut, visible
 
 VERB_TIMEOUT = 30.0
 """Seconds to wait for the answer to any verb."""
@@ -112,7 +112,7 @@ def _compose(settings: MailSettings, letter: Letter, text: str, html: str) -> Em
     message["To"] = _mailbox(letter.recipient_name, letter.recipient_address)
     if settings.reply_to:
         message["Reply-To"] = _mailbox(*addresses.split_mailbox(settings.reply_to))
-    message["Subject"] = clean_header(letter.subject)[:200].rstrip()
+    message["Subject"] = cut(clean_header(letter.subject), 200).rstrip()
     message["Date"] = format_datetime(letter.sent_at)
     message["Message-ID"] = clean_header(letter.message_id)
     if letter.in_reply_to:
@@ -136,7 +136,7 @@ def _compose(settings: MailSettings, letter: Letter, text: str, html: str) -> Em
 
 def _mailbox(name: str, address: str) -> Address:
     local, _, domain = addresses.on_the_wire(clean_header(address)).rpartition("@")
-    return Address(display_name=clean_header(name)[:100].strip(), username=local, domain=domain)
+    return Address(display_name=cut(clean_header(name), 100).strip(), username=local, domain=domain)
 
 
 def _clean_body(text: str) -> str:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from alerts.model import DeliveryFailed
+from alerts.signs import cut
 
 MAX_TITLE = 100
 MAX_BODY = 300
@@ -29,7 +30,7 @@ def ring(url: str, title: str, body: str, link: str = "") -> None:
     Raises ``DeliveryFailed``: permanent when it is no address that apprise knows, else worth another try.
     """
     kind = kind_of(url)
-    words = " ".join(body.split())[:MAX_BODY].rstrip()
+    words = cut(" ".join(body.split()), MAX_BODY).rstrip()
     if link:
         # a card shows no bare address that could be pressed
         words += f"\n[{link}]({link})" if kind == "Teams" else f"\n{link}"
@@ -37,7 +38,7 @@ def ring(url: str, title: str, body: str, link: str = "") -> None:
         service = _service(url)
         if service is None:
             raise DeliveryFailed("Earshot knows no such phone address; see phones in the settings.", permanent=True)
-        if not _told(service, " ".join(title.split())[:MAX_TITLE], words):
+        if not _told(service, cut(" ".join(title.split()), MAX_TITLE), words):
             raise DeliveryFailed(f"The phone ({kind}) did not take the message.", unanswered=True)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.model import MailKind, Severity
+from alerts.signs import cut
 from alerts.takeover import State
 from connectors.model import clean_text
 from monitor import audit, takeovers
@@ -62,7 +63,7 @@ AT_THE_SERVER = Actor("operator", "Command line")
 
 def own_words(text: str, *, at_most: int = MAX_WORDS) -> str:
     """A person's own note, made safe and cut to ``at_most`` signs; a line's end counts as one."""
-    return clean_text(text.replace("\r\n", "\n")).strip()[:at_most]
+    return cut(clean_text(text.replace("\r\n", "\n")).strip(), at_most)
 
 
 def incident_row(session: Session, incident_id: str, actor: Actor) -> IncidentRow:

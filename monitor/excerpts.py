@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.model import Quote, Reason
+from alerts.signs import cut
 from connectors.addresses import parts_of
 from connectors.model import Organisation
 from monitor.addresses import may_be_pressed
@@ -280,4 +281,4 @@ def _masked(row: MentionRow, organisation: Organisation) -> str:
 
 
 def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+    return text if len(text) <= length else cut(text, length - 1).rstrip() + "…"

@@ -13,6 +13,7 @@ from sqlalchemy import delete, false, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from alerts.model import Severity
+from alerts.signs import cut
 from alerts.takeover import Takeover
 from connectors.model import Author, Kind, Mention, Organisation, clean_text
 from monitor import takeovers
@@ -402,7 +403,7 @@ def _can_be_kept(mention: Mention) -> bool:
 
 
 def _cut(text: str | None, most: int) -> str | None:
-    return clean_text(text)[:most] if text is not None else None
+    return cut(clean_text(text), most) if text is not None else None
 
 
 def _whole(number: int | None) -> int | None:
