@@ -39,6 +39,9 @@ FOLDER = Path("demo-run")
 LOCK = "demo.lock"
 """Held while a demo runs; it also says that the folder is a demo's, to be emptied."""
 
+APART = 60
+"""Ports between those of two demos that run beside each other; each looks at fifty."""
+
 SECRETS = {
     "x": "demo-x-bearer-token",
     "facebook": "demo-page-token",
@@ -153,10 +156,16 @@ def demo_settings(folder: Path, platforms_url: str, smtp_port: int, web_port: in
 def run(*, port: int = 8800, fast: bool = True) -> int:
     """Run the demo until Ctrl-C. Returns the exit code."""
     started = time.monotonic()
-    web_port = _free(port)
-    box_port = _free(web_port + 1)
     with own_folder() as folder:
+        web_port = _free(port + APART * _number(folder))
+        box_port = _free(web_port + 1)
         return _run(folder, web_port, box_port, fast=fast, started=started)
+
+
+def _number(folder: Path) -> int:
+    """0 for the first demo here, 1 for the next: two that start at the same moment must not look for one port."""
+    last = folder.name.rpartition("-")[2]
+    return int(last) - 1 if last.isdecimal() else 0
 
 
 @contextlib.contextmanager

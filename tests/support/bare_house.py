@@ -7,6 +7,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,11 @@ def ask_health(raw: Mapping[str, Any], question: str = "") -> tuple[int, dict[st
         with urllib.request.urlopen(f"http://{raw['web']['bind']}/health{question}", timeout=10) as answer:
             return int(answer.status), json.load(answer)
     except urllib.error.HTTPError as refused:
-        with refused:
+        with refused, contextlib.suppress(HTTPException):
             return refused.code, json.load(refused)
-    except OSError:
-        return 0, {}
+    except (OSError, HTTPException):  # nobody, or one who ended while answering
+        pass
+    return 0, {}
 
 
 class BareHouse:
