@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -21,7 +22,7 @@ from monitor.keys import Keys
 from monitor.model import IncidentState
 from monitor.outbox import ROLE_WORDS, Desk, note, supersede
 from monitor.store.tables import FeedbackRow, IncidentRow, MentionRow, PersonRow
-from monitor.visibility import ACKNOWLEDGED, Deed, Person, may_act, may_see
+from monitor.visibility import ACKNOWLEDGED, TOOL, Deed, Person, decides_alone, may_act, may_see
 
 MAX_WORDS = 2_000
 """Characters of a note or a reason that are kept."""
@@ -44,21 +45,61 @@ class NotAllowed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: a role (ceo, chair, operator, poster, staff) and a name for the log."""
+    """Who acts: a role (ceo, chair, operator, poster, staff, or ``TOOL``) and a name for the log. Nobody signs in
+    ``at_server``: there the name is what somebody wrote, and may be empty."""
 
     role: str
     name: str
+    at_server: bool = False
 
     def __str__(self) -> str:
-        return f"{self.name} ({ROLE_WORDS.get(self.role, self.role)})"
+        words = ROLE_WORDS.get(self.role, self.role)
+        if self.role == TOOL:
+            return self.name
+        if not self.at_server:
+            return f"{self.name} ({words})"
+        says = f", who says to be {self.name} ({words})" if self.name else f", for the {words}"
+        return audit.AT_THE_SERVER + (says if self.name or self.role in DECIDERS else "")
 
 
 DECIDERS = frozenset({"ceo", "chair"})
 """Roles that acknowledge, close and begin takeover (policy 4.16, 6.4)."""
 
+RUNG = "I have rung, or am ringing, somebody who decides."
+"""The line of the log when whoever stands in says that they are on it."""
 
-AT_THE_SERVER = Actor("operator", "Command line")
+_NOT_THEIRS = "This is for others to do. Ring the CEO or the Chair if it cannot wait."
+_WHOSE = {
+    Deed.ACKNOWLEDGE: "Only the CEO or the Chair does this.",
+    Deed.CLOSE: "Only the CEO or the Chair closes an incident.",
+    Deed.HAND: "This incident speaks of the Chair, so it cannot be handed there.",
+    Deed.FOR_CEO: "This incident speaks of the CEO, so the Chair decides about it.",
+    Deed.TAKE_OVER: "Only the CEO or the Chair begins a takeover.",
+}
+"""Why a deed is not for somebody who may see the incident."""
+
+
+class Taken(StrEnum):
+    """What it did that somebody said they take care."""
+
+    IT = "acknowledged"
+    RUNG = "rung"
+    """They are asked no more; whoever decides is still reminded."""
+    BEFORE = "before"
+
+
+AT_THE_SERVER = Actor("operator", "", at_server=True)
 """Whoever sits at the command line, where no other role is named."""
+
+
+def at_server(role: str, name: str = "") -> Actor:
+    """Somebody at the command line who says in what role, and perhaps under what name, they act."""
+    return Actor(role, one_name(name), at_server=True)
+
+
+def one_name(text: str) -> str:
+    """What somebody gave as a name: one line of at most 80 signs."""
+    return " ".join(own_words(text)[:80].split())
 
 
 def own_words(text: str, *, at_most: int = MAX_WORDS) -> str:
@@ -66,17 +107,34 @@ def own_words(text: str, *, at_most: int = MAX_WORDS) -> str:
     return cut(clean_text(text.replace("\r\n", "\n")).strip(), at_most)
 
 
-def incident_row(session: Session, incident_id: str, actor: Actor) -> IncidentRow:
-    """The incident; raises ``NotAllowed`` in plain words when there is none of that name for ``actor``."""
+def incident_row(session: Session, incident_id: str, actor: Actor, deed: Deed) -> IncidentRow:
+    """The incident, for ``actor`` to do this to; raises ``NotAllowed`` in plain words when there is none of that name
+    for them, or the deed is not theirs. At the command line sits the operator, on whosever word they act."""
     row = session.get(IncidentRow, incident_id)
-    if row is None or not may_see(actor, row):
+    if row is None or not may_see(actor, row) or (actor.at_server and not may_see(AT_THE_SERVER, row)):
         raise NotAllowed(f"There is no incident {incident_id[:20]}.")
+    if not may_act(actor, row, deed):
+        raise NotAllowed(_WHOSE.get(deed, _NOT_THEIRS))
     return row
+
+
+def take_care(session: Session, desk: Desk, incident_id: str, actor: Actor, now: datetime) -> Taken:
+    """ "I am on it". From whoever decides, and from whoever is the only one left, it stops all reminders; from somebody
+    who was only asked to ring those who decide, their own. Raises ``NotAllowed``."""
+    row = incident_row(session, incident_id, actor, Deed.ACKNOWLEDGE)
+    if actor.role in {*DECIDERS, TOOL} or decides_alone(actor, row, desk.people):
+        return Taken.IT if acknowledge(session, incident_id, actor, now) else Taken.BEFORE
+    if row.state != IncidentState.OPEN.value or row.rung_at is not None:
+        return Taken.BEFORE
+    row.rung_at = now
+    supersede(session, row.id, now, role=actor.role)
+    note(session, row.id, now, str(actor), RUNG)
+    return Taken.RUNG
 
 
 def acknowledge(session: Session, incident_id: str, actor: Actor, now: datetime) -> bool:
     """Somebody has seen it and takes care: reminders stop. False when it was acknowledged or closed already."""
-    row = incident_row(session, incident_id, actor)
+    row = incident_row(session, incident_id, actor, Deed.ACKNOWLEDGE)
     if row.state != IncidentState.OPEN.value:
         return False
     row.state = IncidentState.ACKNOWLEDGED.value
@@ -91,7 +149,7 @@ def calm(session: Session, desk: Desk, incident_id: str, actor: Actor, reason: s
     """ "Not a problem": closes an ALERT; for CRISIS, safeguarding and self-harm it only stops reminders and tells
     the Chair (settled questions, 5). Returns ``closed``, ``quiet`` or ``already``. Raises ``NotAllowed``.
     """
-    row = incident_row(session, incident_id, actor)
+    row = incident_row(session, incident_id, actor, Deed.CALM)
     if row.state == IncidentState.CLOSED.value:
         return "already"
     incident = incident_of(row)
@@ -120,9 +178,7 @@ def calm(session: Session, desk: Desk, incident_id: str, actor: Actor, reason: s
 
 def close(session: Session, desk: Desk, incident_id: str, actor: Actor, reason: str, now: datetime) -> bool:
     """Close an incident with a reason, after the registers were answered (the page sees to that)."""
-    row = incident_row(session, incident_id, actor)
-    if actor.role not in DECIDERS:
-        raise NotAllowed("Only the CEO or the Chair closes an incident.")
+    row = incident_row(session, incident_id, actor, Deed.CLOSE)
     if row.state == IncidentState.CLOSED.value:
         return False
     supersede(session, row.id, now)
@@ -135,11 +191,10 @@ def give_to_ceo(session: Session, desk: Desk, incident_id: str, actor: Actor, no
     """ "This is for the CEO": it may have spoken of her, and the Chair says that it does not. From now on she sees it
     and is told as of any other. False when that was said before. Raises ``NotAllowed`` where it is clear.
     """
-    row = incident_row(session, incident_id, actor)
-    if "ceo" in row.cleared_of and "ceo" not in row.spoken_of:
+    before = session.get(IncidentRow, incident_id)
+    if before is not None and "ceo" in before.cleared_of and "ceo" not in before.spoken_of and may_see(actor, before):
         return False
-    if not may_act(actor, row, Deed.FOR_CEO):
-        raise NotAllowed("This incident speaks of the CEO, so the Chair decides about it.")
+    row = incident_row(session, incident_id, actor, Deed.FOR_CEO)
     row.perhaps_of = [role for role in row.perhaps_of if role != "ceo"]
     row.cleared_of = [*row.cleared_of, "ceo"]
     supersede(session, row.id, now)
@@ -155,12 +210,10 @@ def give_to_ceo(session: Session, desk: Desk, incident_id: str, actor: Actor, no
 
 def hand_to_chair(session: Session, desk: Desk, incident_id: str, actor: Actor, now: datetime) -> None:
     """The Chair decides from here (policy 6.4): tells the Chair at once. Raises ``NotAllowed`` without a Chair."""
-    row = incident_row(session, incident_id, actor)
+    row = incident_row(session, incident_id, actor, Deed.HAND)
     chair = desk.person(session, "chair")
     if chair is None:
         raise NotAllowed("The settings name no Chair. Add [people.chair].")
-    if not may_see(chair, row):
-        raise NotAllowed("This incident speaks of the Chair, so it cannot be handed there.")
     if desk.is_first_this_hour(session, str(actor), "hand to chair", row.id, now):
         row.revision += 1
         facts = {"handed_by": str(actor), "followup": row.revision - 1}
@@ -172,7 +225,7 @@ def hand_to_chair(session: Session, desk: Desk, incident_id: str, actor: Actor, 
 
 def add_note(session: Session, incident_id: str, actor: Actor, words: str, now: datetime) -> None:
     """Write into the decision log, in our own words. Raises ``NotAllowed`` for an empty note."""
-    row = incident_row(session, incident_id, actor)
+    row = incident_row(session, incident_id, actor, Deed.NOTE)
     text = own_words(words)
     if not text:
         raise NotAllowed("An empty note says nothing; write what was decided or found out.")
@@ -228,7 +281,7 @@ def tip(
 
 
 def _given(by: str, gave_name: str) -> str:
-    name = " ".join(own_words(gave_name)[:80].split())
+    name = one_name(gave_name)
     how = "By the handed-out link, who gave" if by == BY_LINK else "They gave"
     return f' {how} the name "{name}".' if name else ""
 
@@ -254,8 +307,11 @@ def post_row(session: Session, mention_id: int, actor: Person) -> MentionRow:
 
 
 def missed(session: Session, mention_id: int, actor: Actor, reason: str, now: datetime) -> None:
-    """ "You should have told me": kept with the rules that spoke, to measure what is missed here."""
+    """ "You should have told me": kept with the rules that spoke, to measure what is missed here. Raises
+    ``NotAllowed``."""
     mention = post_row(session, mention_id, actor)
+    if mention.incident_id is not None:
+        incident_row(session, mention.incident_id, actor, Deed.MISSED)
     session.add(
         FeedbackRow(
             at=now,

@@ -24,6 +24,9 @@ from monitor.store.tables import AuditHeadRow, AuditRow
 KEY = "audit key"
 """Where a session carries what gives the key (``Session.info``): set once, where the database is opened."""
 
+AT_THE_SERVER = "Somebody on the command line"
+"""The actor of what is done there: nobody signs in, so that it is never known who it was."""
+
 START = "0" * 64
 """The hash before the first row."""
 

@@ -6,7 +6,7 @@ Whoever changes only one of them is found, and to change all of them the install
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -23,10 +23,14 @@ OF_INCIDENTS = (LOG, "statement approved", "drill begun")
 MOST = 20
 
 
-def check(session: Session, *, witnessed: str = "", keyed: bool = False) -> list[str]:
-    """What is wrong, in words; empty when everything tells the same story. See ``audit.verify`` for the arguments."""
+MayName = Callable[[IncidentRow], bool]
+
+
+def check(session: Session, may_name: MayName, *, witnessed: str = "", keyed: bool = False) -> list[str]:
+    """What is wrong, in words; empty when everything tells the same story. Incidents are named that ``may_name``. See
+    ``audit.verify`` for the other arguments."""
     problems = audit.verify(session, witnessed=witnessed, keyed=keyed)
-    found = [*problems, *_ledger(session), *_logs(session)]
+    found = list(dict.fromkeys([*problems, *_ledger(session), *_logs(session, may_name)]))
     return found if len(found) <= MOST else [*found[:MOST], "And more."]
 
 
@@ -52,7 +56,16 @@ def _ledger(session: Session) -> Iterator[str]:
             return
 
 
-def _logs(session: Session) -> Iterator[str]:
+UNNAMED = "Something that the audit speaks of is not what it says."
+"""What is said of an incident that may not be named."""
+
+
+def _logs(session: Session, may_name: MayName) -> Iterator[str]:
+    for incident, fault in _faults(session):
+        yield fault if may_name(incident) else UNNAMED
+
+
+def _faults(session: Session) -> Iterator[tuple[IncidentRow, str]]:
     audited: dict[str, list[AuditRow]] = defaultdict(list)
     for row in session.scalars(select(AuditRow).where(AuditRow.action == LOG).order_by(AuditRow.id)):
         audited[row.about].append(row)
@@ -61,14 +74,14 @@ def _logs(session: Session) -> Iterator[str]:
         lines[line.incident_id].append(line)
     for incident in session.scalars(select(IncidentRow).order_by(IncidentRow.id)):
         if not _same(lines[incident.id], audited[incident.id]):
-            yield f"The log of incident {incident.id} is not what the audit says."
+            yield incident, f"The log of incident {incident.id} is not what the audit says."
         done = {(row.at, row.actor) for row in audited[incident.id]}
         for what, at, by in (
             ("acknowledged", incident.acknowledged_at, incident.acknowledged_by),
             ("closed", incident.closed_at, incident.closed_by),
         ):
             if at is not None and by and (at, by) not in done:
-                yield f"Incident {incident.id} stands as {what}, and the audit knows nothing of it."
+                yield incident, f"Incident {incident.id} stands as {what}, and the audit knows nothing of it."
 
 
 def _same(lines: list[LogRow], audited: list[AuditRow]) -> bool:

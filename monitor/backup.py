@@ -96,7 +96,7 @@ def _remember(session: Session, app: App) -> None:
         session.add(ProgressRow(loop=LOOP, at=now))
     else:
         row.at = now
-    audit.record(session, actor="operator", action="backup written", now=now)
+    audit.record(session, actor=audit.AT_THE_SERVER, action="backup written", now=now)
 
 
 def last_made(session: Session) -> datetime | None:
@@ -142,7 +142,7 @@ def _present_head(app: App) -> str:
 
 def _note_restored(session: Session, made_at: datetime, before: str, now: datetime) -> None:
     words = f"Made {made_at:%Y-%m-%d %H:%M} UTC. The audit's head before the restore was {before or 'not readable'}."
-    audit.record(session, actor="operator", action="backup restored", now=now, words=words)
+    audit.record(session, actor=audit.AT_THE_SERVER, action="backup restored", now=now, words=words)
 
 
 _NEW_KEY = (

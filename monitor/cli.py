@@ -7,6 +7,7 @@ import contextlib
 import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -242,7 +243,7 @@ def incidents(config: Path, everything: bool, as_json: bool) -> None:
 
 @main.command()
 @click.argument("incident")
-@click.option("--by", required=True, help="Who acknowledges it.")
+@click.option("--by", required=True, help="Who says so; it stands in the log as what was said here.")
 @click.option("--role", type=click.Choice(["ceo", "chair", "operator"]), default="ceo", show_default=True,
               help="As whom.")  # fmt: skip
 @with_config
@@ -251,9 +252,15 @@ def acknowledge(incident: str, by: str, role: str, config: Path) -> None:
     from monitor import actions
 
     with opened(config) as app:
-        actor = actions.Actor(role, by)
-        done = app.database.in_transaction(lambda s: actions.acknowledge(s, incident, actor, app.clock()))
-        click.echo("Acknowledged." if done else "It was acknowledged or closed already.")
+        actor = actions.at_server(role, by)
+        done = app.database.in_transaction(lambda s: actions.take_care(s, app.desk, incident, actor, app.clock()))
+        click.echo(
+            {
+                actions.Taken.IT: "Acknowledged.",
+                actions.Taken.RUNG: "Noted. You are not asked again; whoever decides is still reminded.",
+                actions.Taken.BEFORE: "It was acknowledged or closed already.",
+            }[done]
+        )
 
 
 @main.command()
@@ -269,15 +276,23 @@ def tip(text: str, link: str, by: str, about_ceo: bool, config: Path) -> None:
     with opened(config, create=True) as app:
         row = app.database.in_transaction(
             lambda s: actions.tip(
-                s, app.desk, app.keys, words=text, link=link, by=by, now=app.clock(), about_ceo=about_ceo
-            )
+                s,
+                app.desk,
+                app.keys,
+                words=text,
+                link=link,
+                by=str(actions.AT_THE_SERVER),
+                gave_name=by,
+                now=app.clock(),
+                about_ceo=about_ceo,
+            )  # fmt: skip
         )
         click.echo(f"Thank you. {app.desk.say_told(row)} (incident {row.id}).")
         say_if_nothing_leaves(app)
 
 
 @main.command()
-@click.option("--by", default="", help="Who begins it; the CEO unless said.")
+@click.option("--by", default="", help="Who says so; it stands in the log as what was said here.")
 @with_config
 def drill(by: str, config: Path) -> None:
     """Rehearse: an invented crisis through the whole chain to the real mailboxes, everything marked DRILL."""
@@ -285,7 +300,7 @@ def drill(by: str, config: Path) -> None:
     from monitor import drill as rehearsal
 
     with opened(config, create=True) as app:
-        actor = actions.Actor("ceo", by or app.settings.people.ceo.name)
+        actor = actions.at_server("ceo", by)
         row = app.database.in_transaction(lambda s: rehearsal.begin(s, app.desk, actor, app.clock()))
         click.echo(
             f"The drill has begun (incident {row.id}). Acknowledge it from the mail; the console shows the times."
@@ -330,7 +345,7 @@ def token(name: str, scopes: tuple[str, ...], config: Path) -> None:
     from monitor import actions, doors
 
     with opened(config, create=True) as app:
-        actor = actions.Actor("operator", "command line")
+        actor = actions.AT_THE_SERVER
         click.echo(
             app.database.in_transaction(lambda s: doors.make_tool_token(s, app, name, scopes, actor, app.clock()))
         )
@@ -365,7 +380,7 @@ def _set_away(config: Path, role: str, gone: bool) -> None:
         if person is None:
             raise Stop(f"The settings name no {role}. Add [people.{role}].", WRONG)
         app.database.in_transaction(
-            lambda s: actions.set_away(s, role, gone, app.clock(), by="operator (command line)")
+            lambda s: actions.set_away(s, role, gone, app.clock(), by=str(actions.AT_THE_SERVER))
         )
         other = app.people.get("chair" if role == "ceo" else "ceo")
         then = f"{other.name} is told first" if other else "nobody stands in: add [people.chair]"
@@ -395,37 +410,42 @@ def status(config: Path, as_json: bool) -> None:
 
 @takeover.command()
 @click.option("--reason", required=True, help="Why, in one sentence; CEO and Chair are told it.")
-@click.option("--by", default="", help="Who begins it; the CEO unless said.")
+@click.option("--by", default="", help="Who says so; it stands in the log as what was said here.")
+@click.option("--role", type=click.Choice(["ceo", "chair"]), default=None,
+              help="On whose word; of whoever decides unless said.")  # fmt: skip
 @click.option("--incident", default="", help="The incident that it is about.")
 @with_config
-def begin(reason: str, by: str, incident: str, config: Path) -> None:
+def begin(reason: str, by: str, role: str | None, incident: str, config: Path) -> None:
     """Begin takeover: every poster is told not to post, reply, like or delete."""
-    from monitor import takeovers
+    from monitor import actions, takeovers
+
+    def work(session: Any, app: App) -> bool:
+        decider = takeovers.decider(session, app.desk, incident)
+        word = role or decider
+        who = str(actions.at_server(word, by))
+        now = app.clock()
+        return takeovers.begin(session, app.desk, by=who, reason=reason, now=now, role=word, incident=incident)
 
     with opened(config, create=True) as app:
-        who = by or f"{app.settings.people.ceo.name} (command line)"
-        done = app.database.in_transaction(
-            lambda s: takeovers.begin(s, app.desk, by=who, reason=reason, now=app.clock(), incident=incident)
-        )
+        done = app.database.in_transaction(lambda s: work(s, app))
         click.echo("Takeover is active. The notices are on their way." if done else "Takeover is active already.")
         say_if_nothing_leaves(app)
 
 
 @takeover.command()
 @click.option("--reason", default="The matter is settled.", show_default=True, help="Why it ends.")
-@click.option("--by", default="", help="Who ends it; whoever has the role unless said.")
+@click.option("--by", default="", help="Who says so; it stands in the log as what was said here.")
 @click.option("--role", type=click.Choice(["ceo", "chair"]), default="ceo", show_default=True, help="On whose word.")
 @click.option("--on-hold", default="", help="What stays on hold for now; then it stands down until ended again.")
 @with_config
 def end(reason: str, by: str, role: str, on_hold: str, config: Path) -> None:
     """End takeover: everybody is told, and a report of what the accounts did is mailed."""
-    from monitor import takeovers
+    from monitor import actions, takeovers
 
     with opened(config, create=True) as app:
-        person = app.people.get(role)
-        if person is None:
+        if role not in app.people:
             raise Stop(f"The settings name no {role}. Add [people.{role}].", WRONG)
-        who = by or f"{person.name} (command line)"
+        who = str(actions.at_server(role, by))
         done = app.database.in_transaction(
             lambda s: takeovers.end(s, app.desk, by=who, reason=reason, now=app.clock(), on_hold=on_hold, role=role)
         )
@@ -605,12 +625,13 @@ def audit_verify(head: str, config: Path) -> None:
     """Check that nothing in the audit was changed. Exit 1 when something was."""
     from monitor import audit as chain
     from monitor.audit_check import check
+    from monitor.visibility import AT_THE_SERVER, may_see
 
     if head and not chain.is_head(head):
         raise Stop(chain.HEAD_FORM, WRONG)
     with opened(config) as app:
         with app.database.read() as session:
-            faults = check(session, witnessed=head, keyed=app.audit_is_keyed)
+            faults = check(session, partial(may_see, AT_THE_SERVER), witnessed=head, keyed=app.audit_is_keyed)
             newest = chain.head(session)
         for fault in faults:
             click.echo(fault)

@@ -37,7 +37,15 @@ from monitor.store.tables import (
     PlatformRow,
     ReportRow,
 )
-from monitor.visibility import LEADERS, Person, Someone, posts_readable_by, visible_to, waits_for_answer
+from monitor.visibility import (
+    AT_THE_SERVER,
+    LEADERS,
+    Person,
+    Someone,
+    posts_readable_by,
+    visible_to,
+    waits_for_answer,
+)
 
 WEEKS_SHOWN = 6
 MOST = 10
@@ -149,12 +157,15 @@ def send_now(app: App, *, again: bool) -> str:
 
 
 def preview(app: App, out: Path) -> str:
-    """Write the digest as it would be mailed now to ``out`` (HTML) and beside it the text. Returns a sentence."""
+    """Write the digest as it would be mailed now to ``out`` (HTML) and beside it the text, without what is not for
+    whoever sits at the server. Returns a sentence."""
     text = out.with_suffix(".txt") if out.suffix != ".txt" else out.with_name(f"{out.name}.txt")
     own_files.refuse(app, out, text)
     now = app.clock()
     with app.database.read() as session:
-        bulletin = bulletin_for(session, app, since=now - timedelta(days=7), until=now, week="preview", folded=())
+        bulletin = bulletin_for(
+            session, app, since=now - timedelta(days=7), until=now, week="preview", folded=(), reader=AT_THE_SERVER.role
+        )
     letter = compose_digest(bulletin, app.people["ceo"], message_id="<preview@localhost>", sent_at=now)
     html = letter.html
     if letter.picture is not None:

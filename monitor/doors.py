@@ -46,7 +46,7 @@ def sign_in_link(app: App, who: str) -> str:
 
     def work(session: Session) -> Holder:
         holder = people.introduce(session, app.keys, app.roster, person, now)
-        audit.record(session, actor="operator", action="sign-in link printed", now=now, about=holder.mark)
+        audit.record(session, actor=audit.AT_THE_SERVER, action="sign-in link printed", now=now, about=holder.mark)
         return holder
 
     token = app.links.token(Purpose.SIGN_IN, app.database.in_transaction(work), "/", now)
@@ -72,14 +72,14 @@ def sign_out_everywhere(app: App, who: str) -> int:
         if not marks:
             find(app, who)
         for mark in marks:
-            audit.record(session, actor="operator", action="signed out everywhere", now=now, about=mark)
+            audit.record(session, actor=audit.AT_THE_SERVER, action="signed out everywhere", now=now, about=mark)
         return sum(people.renew(session, mark, now) for mark in marks)
 
     return app.database.in_transaction(work)
 
 
-def tip_link(session: Session, app: App, now: datetime, *, renew: bool = False) -> str:
-    """The link to "Tell the CEO" that is handed out to volunteers; ``renew`` ends the one before."""
+def tip_link(session: Session, app: App, now: datetime, *, by: str = audit.AT_THE_SERVER, renew: bool = False) -> str:
+    """The link to "Tell the CEO" that is handed out to volunteers; ``renew`` ends the one before. ``by``: who asks."""
     row = session.scalar(select(TipLinkRow).where(TipLinkRow.ended_at.is_(None)).order_by(TipLinkRow.made_at.desc()))
     if row is not None and renew:
         row.ended_at = now
@@ -87,7 +87,7 @@ def tip_link(session: Session, app: App, now: datetime, *, renew: bool = False) 
     if row is None:
         row = TipLinkRow(id=secrets.token_hex(8), made_at=now, ended_at=None)
         session.add(row)
-        audit.record(session, actor="operator", action="tip link made", now=now)
+        audit.record(session, actor=by, action="tip link made", now=now)
     token = app.links.token(Purpose.TIP, ANYBODY, "", row.made_at, id=row.id)
     return f"{address(app)}/a/{token}"
 

@@ -471,7 +471,7 @@ def _accept(session: Session, proposal: Proposal, now: datetime) -> None:
                 if row.kind == LINE:
                     row.ended_at = now
         session.add(TuningRow(at=now, who="operator", kind=proposal.kind, words=proposal.words, reason=proposal.reason))
-    audit.record(session, actor="operator", action="tuning accepted", now=now, words=proposal.say())
+    audit.record(session, actor=audit.AT_THE_SERVER, action="tuning accepted", now=now, words=proposal.say())
 
 
 @dataclass(frozen=True, slots=True)

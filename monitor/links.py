@@ -130,12 +130,20 @@ class Links:
 
     def page_holds(self, token: str, ticket: Ticket, action: str, now: datetime, *, bound: str = "") -> bool:
         """Whether a button's token was made by our page for this link and action, not long ago."""
+        ends = self._page_ends(token, ticket, action, bound)
+        return ends is not None and ends > now.timestamp()
+
+    def page_was_ours(self, token: str, ticket: Ticket, action: str, *, bound: str = "") -> bool:
+        """The same, however long ago."""
+        return self._page_ends(token, ticket, action, bound) is not None
+
+    def _page_ends(self, token: str, ticket: Ticket, action: str, bound: str) -> int | None:
         try:
             number, what, ends, bound_to = self._signer("page").loads(token[:2000])
         except (BadData, ValueError, TypeError):
-            return False
+            return None
         fits = number == ticket.id and what == action and bound_to == self._keys.digest("bound", bound)[:16]
-        return bool(fits and isinstance(ends, int) and ends > now.timestamp())
+        return ends if fits and isinstance(ends, int) else None
 
     def _signer(self, purpose: str) -> URLSafeSerializer:
         return URLSafeSerializer(

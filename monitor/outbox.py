@@ -102,6 +102,14 @@ class Desk:
         session.merge(ToldRow(key=key, at=now))
         return True
 
+    def next_word_at(self, session: Session, who: str, what: str, about: str, now: datetime) -> datetime:
+        """When it may be told that ``who`` did this: now, or when an hour is over since it was told last."""
+        key = f"by:{self.keys.digest('repeats', who, what, about)[:40]}"
+        row = session.get(ToldRow, key)
+        at = now if row is None else max(now, row.at if row.at > now else row.at + REPEATED_AFTER)
+        session.merge(ToldRow(key=key, at=at))
+        return at
+
     # ── what ────────────────────────────────────────────────────────────────────────────────────
 
     def owe(
@@ -120,11 +128,13 @@ class Desk:
         channel: str = "mail",
         due_at: datetime | None = None,
     ) -> str:
-        """Owe one message to one person; owing it twice is owing it once. Returns its id."""
+        """Owe one message to one person, from ``due_at`` on; owing it twice is owing it once. Returns its id."""
         incident_id = incident.id if incident else ""
         alert_id = self.keys.digest(
             "alert", template, incident_id, str(revision), recipient.role, recipient.email, channel, key
         )[:40]
+        if incident is not None and recipient.role == visibility.STAND_IN:
+            _asked(session, incident_id, now)
         if session.get(AlertRow, alert_id) is None:
             session.add(
                 AlertRow(
@@ -139,7 +149,7 @@ class Desk:
                     severity=int(incident.severity if incident else severity),
                     revision=revision,
                     facts={**_as_it_is(incident), **(facts or {})},
-                    made_at=now,
+                    made_at=due_at or now,
                     retry_at=due_at or now,
                 )
             )
@@ -154,7 +164,7 @@ class Desk:
         if step is Step.TELL:
             for role in visibility.hidden_from(incident):
                 supersede(session, incident.id, now, role=role)  # what waits for them must not leave any more
-            row.next_step = 0
+            row.next_step, row.rung_at = 0, None
             self.advance(session, row, incident, now, news=news)
         elif step is Step.UPDATE:
             row.revision += 1
@@ -241,7 +251,7 @@ class Desk:
             ceo_away=ceo is None or ceo.away or self.is_refused(session, "ceo"),
             heads=visibility.in_turn(incident, present),
             policy=self.policy,
-            reserve=visibility.in_reserve(incident, present),
+            reserve="" if row.rung_at is not None else visibility.in_reserve(incident, present),
         )
         found = [(self.person(session, o.role), o.phones) for o in plan.owed]
         return [(person, phones) for person, phones in found if person is not None], plan.next_at
@@ -314,6 +324,12 @@ class Desk:
             recipient = self.person(session, role)
             if recipient is not None:
                 self.owe(session, template, kind, recipient, now, key=key, facts=facts)
+
+
+def _asked(session: Session, incident_id: str, now: datetime) -> None:
+    """Whoever is asked to ring may say that they have: ``visibility.may_act`` looks at it."""
+    row = session.get_one(IncidentRow, incident_id)
+    row.asked_at = row.asked_at or now
 
 
 def _as_it_is(incident: Incident | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from alerts.model import DeliveryFailed, MailKind, Recipient, Severity
@@ -275,7 +275,8 @@ class Reach:
     def _next(self, session: Session, row: AlertRow, incident: IncidentRow | None) -> Recipient | None:
         """Who is told in place of this letter's person: nobody who must not hear of it, nor whom it stands in for."""
         about = incident or session.get(IncidentRow, str(row.facts.get("incident") or ""))
-        roles = (NEXT.get(row.role, ""), visibility.STAND_IN if incident is not None else "")
+        asks = incident is not None and incident.rung_at is None
+        roles = (NEXT.get(row.role, ""), visibility.STAND_IN if asks else "")
         for role in roles:
             person = self.desk.person(session, role) if role in self.desk.people and role != row.role else None
             if person is not None and role != row.facts.get("instead_role") and visibility.may_see(person, about):
@@ -374,21 +375,31 @@ def _by_mail_server() -> ColumnElement[bool]:
 # ── the truth ───────────────────────────────────────────────────────────────────────────────────────
 
 
+LATE = "mail that is owed does not leave as it should"
+"""What everybody is told of late mail about no incident, and about one that is hidden from anybody."""
+
+
 def problems(session: Session, desk: Desk, now: datetime, who: visibility.Person | None = None) -> list[str]:
     """What is wrong with telling people right now. Health, ping, doctor and console say the same.
 
-    The words name no incident, and no person but by role. For ``who`` what is hidden from them does not exist.
+    The words name no incident, and no person but by role. For ``who`` what is hidden from them does not exist. For
+    everybody (None) all of it counts, and where it is about what is hidden from anybody, in the words of any late mail.
     """
     found: list[str] = []
     if out_since(session) is not None:
         found.append("mail reaches nobody")
-    seen = visibility.visible_to(who) if who is not None else true()
-    if session.scalar(select(IncidentRow.id).where(is_untold(now), seen).limit(1)) is not None:
+    seen = visibility.visible_to(who or visibility.EVERYBODY)
+    untold = select(IncidentRow.id).where(is_untold(now))
+    if session.scalar(untold.where(seen).limit(1)) is not None:
         found.append("something that somebody must know has reached nobody")
-    late = select(func.count()).where(
-        *_waits(desk, now), AlertRow.made_at <= now - WAITS_TOO_LONG, owed_as_seen_by(who)
-    )
-    if waiting := session.scalar(late):
+    late = select(func.count()).where(*_waits(desk, now), AlertRow.made_at <= now - WAITS_TOO_LONG)
+    named = owed_as_seen_by(who)
+    if who is None:
+        named = and_(AlertRow.incident_id.in_(select(IncidentRow.id).where(seen)))
+        others = or_(AlertRow.incident_id.is_(None), ~named)
+        if session.scalar(untold.where(~seen).limit(1)) is not None or session.scalar(late.where(others)):
+            found.append(LATE)
+    if waiting := session.scalar(late.where(named)):
         found.append(f"{waiting} alert{'s wait' if waiting > 1 else ' waits'} for more than ten minutes")
     dead = [role for role in desk.people if desk.is_refused(session, role)]
     return [*found, *(f"the address of the {ROLE_WORDS.get(role, role)} takes no mail" for role in dead)]
@@ -419,7 +430,7 @@ def waiting(
 
 
 def _waits(desk: Desk, now: datetime) -> tuple[ColumnElement[bool], ...]:
-    return is_owed(), ~ringing.is_held(desk, now)
+    return is_owed(), AlertRow.made_at <= now, ~ringing.is_held(desk, now)
 
 
 def owed_as_seen_by(who: visibility.Person | None) -> ColumnElement[bool]:

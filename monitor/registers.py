@@ -11,10 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.model import Severity
-from monitor.actions import Actor, NotAllowed, own_words
+from monitor.actions import Actor, NotAllowed, incident_row, own_words
 from monitor.outbox import note
 from monitor.store.tables import IncidentRow, RegisterRow
 from monitor.terms import MINIMISED
+from monitor.visibility import Deed
 
 BODIES: Mapping[str, str] = {
     "police": "the police",
@@ -56,8 +57,9 @@ def is_due_again(row: IncidentRow, known: Mapping[str, RegisterRow], now: dateti
 
 
 def answer(session: Session, incident_id: str, body: str, given: str, reason: str, actor: Actor, now: datetime) -> None:
-    """Write an answer down. Raises ``NotAllowed`` for one that says nothing."""
+    """Write an answer down. Raises ``NotAllowed`` for one that says nothing, and for whoever may not give one."""
     words = own_words(reason)
+    incident_row(session, incident_id, actor, Deed.REGISTER)
     if body not in BODIES or given not in ANSWERS:
         raise NotAllowed("Choose who it is about, and one of the three answers.")
     if given == "not" and not words:

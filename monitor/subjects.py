@@ -38,7 +38,7 @@ from monitor.store.tables import (
     StatementRow,
     TakeoverRow,
 )
-from monitor.visibility import Person, guardian, may_erase, may_read, may_read_post, may_see
+from monitor.visibility import Person, guardian, may_erase, may_read, may_read_post, may_see, visible_to
 
 T = TypeVar("T")
 
@@ -331,7 +331,8 @@ def erase(app: App, who: str, by: Actor = AT_THE_SERVER) -> str:
         every = everything(session, who)
         found = every.those(lambda incident: _may_erase(app, by, incident), session)
         left = every.those(lambda incident: not _may_erase(app, by, incident), session)
-        kept = "\n".join(left.words()).casefold()
+        names = session.scalars(select(IncidentRow.id).where(~visible_to(by)))
+        kept = "\n".join([*left.words(), *names]).casefold()
         needles = [word for word in _needles(who, found) if word.casefold() not in kept]
         keys = [] if left else _person_keys(app, who, found.own)
         for row in found.own:

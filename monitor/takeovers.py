@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from alerts import takeover as machine
@@ -18,15 +18,29 @@ from connectors.model import Kind, Mention
 from monitor import audit
 from monitor.audit_check import LEDGER, proof_of_turn
 from monitor.model import Category, Incident, IncidentState
-from monitor.outbox import ROLE_WORDS, Desk, note
+from monitor.outbox import ROLE_WORDS, Desk, is_owed, note
 from monitor.store.tables import AlertRow, IncidentAccountRow, IncidentRow, MentionRow, TakeoverRow
-from monitor.visibility import LEADERS, Person, Someone, hidden_from, may_hold, may_know_why, may_see
+from monitor.visibility import (
+    AT_THE_SERVER,
+    LEADERS,
+    Deed,
+    Person,
+    Someone,
+    hidden_from,
+    may_act,
+    may_hold,
+    may_know_why,
+    may_see,
+)
 
 ACCOUNTS, PLATFORMS = 3, 2
 """Distinct accounts and platforms from which a CRISIS may begin takeover by itself (settled questions, 5)."""
 
 UNANSWERED_FOR = timedelta(hours=1)
 """How long a CRISIS stays unacknowledged before takeover may begin by itself (settled questions, 5)."""
+
+SETTLES = timedelta(minutes=1)
+"""How long a takeover that one person begins anew within the hour must stand before everybody is told."""
 
 REMIND_EVERY = timedelta(days=1)
 STILL_ON_HOLD = 7
@@ -219,6 +233,8 @@ def begin(
     row = session.get(IncidentRow, incident) if incident else None
     if incident and (row is None or (role and not may_see(Someone(role), row))):
         raise machine.Refused(f"There is no incident {incident[:20]}.")
+    if role and not may_act(Someone(role), row, Deed.TAKE_OVER):
+        raise machine.Refused("Only the CEO or the Chair begins a takeover.")
     if before.is_active and role and not may_see(Someone(role), _about(session, before)):
         return False
     row = row or _about(session, before)
@@ -238,10 +254,20 @@ def begin(
     if not _record(session, verb, after, now) or after is None:
         return False
     if verb is Verb.BEGIN:
-        _owe_begun(session, desk, after, now)
+        again = by != machine.ITSELF and not desk.is_first_this_hour(session, by, "begin takeover", "", now)
+        _owe_begun(session, desk, after, now, due=now + SETTLES if again else now)
         if row is not None:
             note(session, row.id, now, by, f"Takeover begun: {reason}", for_keepers=True)
     return True
+
+
+def decider(session: Session, desk: Desk, incident: str = "") -> str:
+    """The role on whose word a takeover is begun, over an incident or over none, where nobody says on whose. Raises
+    ``alerts.takeover.Refused`` where whoever sits at the server may not know of the incident."""
+    row = session.get(IncidentRow, incident) if incident else None
+    if incident and (row is None or not may_see(AT_THE_SERVER, row)):
+        raise machine.Refused(f"There is no incident {incident[:20]}.")
+    return desk.head_of(session, row).role
 
 
 def confirm(session: Session, *, by: str, now: datetime, role: str = "") -> bool:
@@ -262,8 +288,9 @@ def hand_over(session: Session, desk: Desk, *, by: str, to: str, now: datetime, 
     after = machine.hand_over(before, by=by, to=to)
     if not _record(session, Verb.HAND_OVER, after, now) or after is None:
         return False
-    _owe_leaders(session, desk, "takeover_begun", after, now, handed=now.isoformat())
-    _owe_posters(session, desk, after, now, handed=now.isoformat())
+    due = desk.next_word_at(session, by, "hand over takeover", _key(after), now)
+    _owe_leaders(session, desk, after, now, due=due, handed=now.isoformat())
+    _owe_posters(session, desk, after, now, due=due, handed=now.isoformat())
     return True
 
 
@@ -285,7 +312,15 @@ def allow(
     _must_be_theirs(session, before, role)
     after = machine.allow(before, names=names, platforms=platforms)
     changed = [poster for poster in desk.posters if _may_post(poster, before) != _may_post(poster, after)]
-    _owe_posters(session, desk, after, now, to=changed, again=now.isoformat())
+    losing = [poster for poster in changed if not set(_may_post(poster, before)) <= set(_may_post(poster, after))]
+    gaining = [poster for poster in changed if poster not in losing]
+    if losing:  # whoever goes on posting where they may no more must hear of it soon
+        first = desk.is_first_this_hour(session, by, "allow no more", _key(after), now)
+        due = now if first else now + SETTLES
+        _owe_posters(session, desk, after, now, due=due, to=losing, again=now.isoformat())
+    if gaining:
+        due = desk.next_word_at(session, by, "allow posts", _key(after), now)
+        _owe_posters(session, desk, after, now, due=due, to=gaining, again=now.isoformat())
     return _record(session, Verb.ALLOW, after, now, by=by)
 
 
@@ -303,7 +338,8 @@ def end(
     if not _record(session, verb, after, now, about=before.incident) or after is None:
         return False
     if before.state in {State.ACTIVE, State.STANDING_DOWN}:
-        _owe_ended(session, desk, before, after, now)
+        due = now if by == machine.ITSELF else desk.next_word_at(session, by, f"takeover to {after.state}", "", now)
+        _owe_ended(session, desk, before, after, now, due=due)
         if before.incident and session.get(IncidentRow, before.incident) is not None:
             note(session, before.incident, now, by, f"Takeover ended: {reason}", for_keepers=True)
     return True
@@ -442,9 +478,57 @@ def _accounts(session: Session, incident_id: str) -> tuple[int, int]:
 # ── what is owed ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _owe_begun(session: Session, desk: Desk, takeover: Takeover, now: datetime) -> None:
-    _owe_leaders(session, desk, "takeover_begun", takeover, now)
-    _owe_posters(session, desk, takeover, now)
+_TURNS = ("takeover_begun", "takeover_posters", "takeover_allowed", "takeover_ended")
+"""What tells somebody how a takeover stands."""
+
+
+def _owe_turn(
+    session: Session, desk: Desk, template: str, person: Recipient, now: datetime, *, due: datetime, key: str,
+    severity: Severity, facts: Mapping[str, Any],
+) -> datetime | None:  # fmt: skip
+    """Owe somebody the word of how a takeover stands now, in place of what they were still to hear. Returns when it is
+    due; None where that is what they have heard already."""
+    planned = session.scalars(
+        select(AlertRow).where(
+            *_to(person), AlertRow.template.in_([*_TURNS, "takeover_report"]), AlertRow.made_at > now
+        )
+    ).all()
+    for row in planned:
+        row.superseded_at = now
+    if planned and _has_heard(session, person, template, facts, now):
+        return None
+    due = min([due, *(row.made_at for row in planned if row.template != "takeover_report")])
+    desk.owe(
+        session, template, MailKind.TAKEOVER, person, now, key=key, severity=severity, facts=facts, due_at=due
+    )  # fmt: skip
+    return due
+
+
+def _to(person: Recipient) -> tuple[ColumnElement[bool], ...]:
+    return (
+        AlertRow.role == person.role, AlertRow.address == person.email, AlertRow.channel == "mail", is_owed(),
+        AlertRow.claimed.is_(False),
+    )  # fmt: skip
+
+
+def _has_heard(session: Session, person: Recipient, template: str, facts: Mapping[str, Any], now: datetime) -> bool:
+    """Whether the last that somebody heard, or is just hearing, is how things stand."""
+    last = session.scalar(
+        select(AlertRow)
+        .where(AlertRow.role == person.role, AlertRow.address == person.email, AlertRow.template.in_(_TURNS))
+        .where(AlertRow.superseded_at.is_(None), AlertRow.refused_at.is_(None), AlertRow.made_at <= now)
+        .order_by(AlertRow.made_at.desc())
+        .limit(1)
+    )
+    if last is None or last.template != template:
+        return last is None and template == "takeover_ended"
+    same = ("on_hold",) if template == "takeover_ended" else ("since", "holder", "mine")
+    return all(last.facts.get(name) == facts.get(name) for name in same)
+
+
+def _owe_begun(session: Session, desk: Desk, takeover: Takeover, now: datetime, *, due: datetime) -> None:
+    _owe_leaders(session, desk, takeover, now, due=due)
+    _owe_posters(session, desk, takeover, now, due=due)
 
 
 def _owe_posters(
@@ -453,6 +537,7 @@ def _owe_posters(
     takeover: Takeover,
     now: datetime,
     *,
+    due: datetime,
     to: Sequence[Recipient] | None = None,
     again: str = "",
     handed: str = "",
@@ -460,8 +545,8 @@ def _owe_posters(
     """Owe everybody who publishes (or ``to``) the word that it stops, or where they may go on."""
     for poster in desk.posters if to is None else to:
         mine = _may_post(poster, takeover)
-        desk.owe(
-            session, "takeover_allowed" if mine else "takeover_posters", MailKind.TAKEOVER, poster, now,
+        _owe_turn(
+            session, desk, "takeover_allowed" if mine else "takeover_posters", poster, now, due=due,
             key=_key(takeover) + handed + again, severity=Severity.CRISIS,
             facts={**_facts(takeover), "handed": handed, "mine": list(mine)},
         )  # fmt: skip
@@ -474,18 +559,22 @@ def _may_post(poster: Recipient, takeover: Takeover) -> tuple[str, ...]:
     return takeover.allowed_platforms
 
 
-def _owe_leaders(session: Session, desk: Desk, template: str, takeover: Takeover, now: datetime, **more: Any) -> None:
+def _owe_leaders(
+    session: Session, desk: Desk, takeover: Takeover, now: datetime, *, due: datetime, **more: Any
+) -> None:  # fmt: skip
     for role in ("ceo", "chair"):
         person = desk.person(session, role)
         if person is not None:
             key = f"{_key(takeover)}:{takeover.holder}:{takeover.by}:{more.get('handed', '')}"
             facts = {**_facts(takeover), **more}
-            desk.owe(
-                session, template, MailKind.TAKEOVER, person, now, key=key, severity=Severity.CRISIS, facts=facts
+            _owe_turn(
+                session, desk, "takeover_begun", person, now, due=due, key=key, severity=Severity.CRISIS, facts=facts
             )  # fmt: skip
 
 
-def _owe_ended(session: Session, desk: Desk, before: Takeover, after: Takeover, now: datetime) -> None:
+def _owe_ended(
+    session: Session, desk: Desk, before: Takeover, after: Takeover, now: datetime, *, due: datetime
+) -> None:  # fmt: skip
     facts = {
         **_facts(before),
         "ended_at": now.isoformat(),
@@ -495,12 +584,15 @@ def _owe_ended(session: Session, desk: Desk, before: Takeover, after: Takeover, 
     }
     everyone = [p for p in (desk.person(session, "ceo"), desk.person(session, "chair")) if p is not None]
     for person in (*everyone, *desk.posters):
-        desk.owe(
-            session, "takeover_ended", MailKind.TAKEOVER, person, now, key=f"{_key(before)}:{after.state}", facts=facts
-        )
-    if before.is_active:  # what was locked is over, even where something stays on hold
-        for person in everyone:
-            desk.owe(session, "takeover_report", MailKind.REPORT, person, now, key=_key(before), facts=facts)
+        told_at = _owe_turn(
+            session, desk, "takeover_ended", person, now, due=due, key=f"{_key(before)}:{after.state}",
+            severity=Severity.ROUTINE, facts=facts,
+        )  # fmt: skip
+        if told_at is not None and before.is_active and person in everyone:
+            # what was locked is over, even where something stays on hold
+            desk.owe(
+                session, "takeover_report", MailKind.REPORT, person, now, key=_key(before), facts=facts, due_at=told_at
+            )  # fmt: skip
 
 
 def _key(takeover: Takeover) -> str:

@@ -142,13 +142,17 @@ def is_closed(categories: Iterable[str | Category | None]) -> bool:
 def may_read(person: Person, incident: Incident | IncidentRow | None, *, signed_in: bool = True) -> bool:
     """Whether ``person`` may read the words of an incident, and not only know that there is one.
 
-    The words of safeguarding and of tips, which may name a young person, are for CEO and Chair, once signed in.
+    The words of safeguarding and of tips, which may name a young person, are for CEO and Chair, once signed in; those
+    of what speaks of CEO or Chair are for the other one of them.
     """
     if incident is None:
         return True
+    decides = person.role in LEADERS
+    if not may_see(person, incident) or (not decides and hidden_from(incident) & LEADERS):
+        return False
     told = isinstance(incident, IncidentRow) and incident.source == "tip"
     closed = told or is_closed([incident.category])
-    return may_see(person, incident) and (not closed or (signed_in and person.role in LEADERS))
+    return not closed or (signed_in and decides)
 
 
 def may_read_post(person: Person, post: MentionRow, incident: IncidentRow | None, *, signed_in: bool = True) -> bool:
@@ -161,7 +165,11 @@ def posts_readable_by(person: Person) -> ColumnElement[bool]:
     """The same as a condition on posts for a query."""
     if person.role in LEADERS:
         return posts_visible_to(person)
-    closed = select(IncidentRow.id).where(or_(IncidentRow.category.in_(sorted(MINIMISED)), IncidentRow.source == "tip"))
+    marks = (IncidentRow.spoken_of, IncidentRow.perhaps_of)
+    of_leaders = (cast(column, String).like(f'%"{role}"%') for column in marks for role in sorted(LEADERS))
+    closed = select(IncidentRow.id).where(
+        or_(IncidentRow.category.in_(sorted(MINIMISED)), IncidentRow.source == "tip", *of_leaders)
+    )
     return and_(
         posts_visible_to(person),
         or_(MentionRow.incident_id.is_(None), MentionRow.incident_id.not_in(closed)),
@@ -244,13 +252,13 @@ def audit_visible_to(person: Person) -> ColumnElement[bool]:
 def may_act(person: Person, incident: Incident | IncidentRow | None, deed: Deed) -> bool:
     """Whether ``person`` may do this to the incident: never where they may not even see it.
 
-    Whoever stands in acknowledges what speaks of CEO and Chair, so that the reminders stop.
+    Whoever stands in acknowledges what they were asked to ring about, so that they are not asked again.
     """
     if not may_see(person, incident) or (deed in _WITH_WORDS and not may_read(person, incident)):
         return False
     hidden = hidden_from(incident) if incident is not None else frozenset()
     if deed is Deed.ACKNOWLEDGE and person.role == STAND_IN:
-        return hidden >= LEADERS
+        return hidden >= LEADERS or (isinstance(incident, IncidentRow) and incident.asked_at is not None)
     if deed is Deed.HAND and "chair" in hidden:
         return False
     if deed is Deed.FOR_CEO and (incident is None or not is_unclear(incident, "ceo")):
@@ -292,6 +300,11 @@ def in_reserve(incident: Incident | IncidentRow, present: Collection[str]) -> st
     hidden = hidden_from(incident)
     fits = "ceo" in hidden and STAND_IN in present and STAND_IN not in hidden
     return STAND_IN if fits and in_turn(incident, present) != (STAND_IN,) else ""
+
+
+def decides_alone(person: Person, incident: Incident | IncidentRow, present: Collection[str]) -> bool:
+    """Whether nobody but whoever stands in is left to take care of an incident: then their word stops all reminders."""
+    return person.role == STAND_IN and in_turn(incident, present) == (STAND_IN,)
 
 
 def in_turn(incident: Incident | IncidentRow | None, present: Collection[str]) -> tuple[str, ...]:

@@ -164,6 +164,10 @@ class IncidentRow(Base):
     told_at: Mapped[datetime | None]
     reached_at: Mapped[datetime | None]
     """When the first word of it was taken for somebody, by a mail server or a phone service."""
+    asked_at: Mapped[datetime | None]
+    """When whoever stands in was first asked to ring somebody."""
+    rung_at: Mapped[datetime | None]
+    """When they said that they had, though somebody else decides: they are asked no more, and nobody else is spared."""
     revision: Mapped[int] = mapped_column(default=0)
     spoken_of: Mapped[list[Any]] = mapped_column(default=list)
     """Roles of whom it says something, and from whom it is hidden."""

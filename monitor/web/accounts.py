@@ -193,7 +193,9 @@ def away() -> BaseResponse:
 def renew_tip_link() -> BaseResponse:
     """Make a new link to "Tell the CEO"; the one before ends."""
     house = house_of()
-    return change_and_show("/access", lambda s, now, who: doors.tip_link(s, house.app, now, renew=True))
+    return change_and_show(
+        "/access", lambda s, now, who: doors.tip_link(s, house.app, now, by=str(who.actor), renew=True)
+    )
 
 
 @pages.post("/access/tools")

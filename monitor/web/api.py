@@ -218,12 +218,16 @@ def mentions() -> Response:
 def tip() -> Response:
     """Tell the CEO: always an alert."""
     house = house_of()
-    body = _body({"words", "link", "by"})
+    body = _body({"words", "link", "by", "about_ceo"})
+    about_ceo = _flag(body, "about_ceo")
     words, link, by = _text(body, "words", actions.MAX_TIP), _text(body, "link", 500), _text(body, "by", 80)
 
     def work(session: Session) -> str:
         desk, who = house.app.desk, f"The program {g.tool.name}"
-        row = actions.tip(session, desk, house.app.keys, words=words, link=link, by=who, gave_name=by, now=house.now)
+        row = actions.tip(
+            session, desk, house.app.keys, words=words, link=link, by=who, gave_name=by, now=house.now,
+            about_ceo=about_ceo,
+        )  # fmt: skip
         return row.id
 
     try:
@@ -301,7 +305,7 @@ def _row(session: Session, incident_id: str) -> IncidentRow:
 
 
 def _actor(who: str) -> Actor:
-    return Actor("operator", f"{who}, through {g.tool.name}")
+    return Actor(TOOL, f"The program {g.tool.name}, which gave the name {actions.one_name(who)}")
 
 
 def _body(known: set[str]) -> dict[str, Any]:
@@ -324,6 +328,13 @@ def _text(body: dict[str, Any], key: str, at_most: int, *, needed: bool = False)
     if needed and not text:
         abort(400, f"{key} is missing.")
     return text
+
+
+def _flag(body: dict[str, Any], key: str) -> bool:
+    value = body.get(key, False)
+    if not isinstance(value, bool):
+        abort(400, f"{key} is true or false.")
+    return value
 
 
 def _limit() -> int:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -267,7 +268,8 @@ def look_at_audit() -> BaseResponse:
         entries = [_entry(session, row, who) for row in rows[:100]]
         faulty = bool(mailed) and not audit.is_head(mailed)
         asked = "check" in request.args and not faulty
-        problems = check(session, witnessed=mailed, keyed=house.app.audit_is_keyed) if asked else None
+        may_name = partial(may_see, visitor())
+        problems = check(session, may_name, witnessed=mailed, keyed=house.app.audit_is_keyed) if asked else None
         head = audit.head(session)
     return make_response(
         render_template(

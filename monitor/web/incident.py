@@ -89,7 +89,7 @@ def _register_lines(known: dict[str, RegisterRow]) -> list[tuple[str, str, Regis
 
 def _offers(view: IncidentView, can: Collection[Deed]) -> dict[str, str]:
     offers: dict[str, str] = {}
-    if view.is_open and Deed.ACKNOWLEDGE in can:
+    if view.is_open and Deed.ACKNOWLEDGE in can and not view.has_rung:
         offers["acknowledge"] = form_token()
     if not view.is_closed and Deed.CALM in can:
         offers["calm"] = form_token()
@@ -123,8 +123,9 @@ def _change(incident_id: str, deed: Deed, work: Any) -> BaseResponse:
 @open_to(KEEPERS)
 def acknowledge(incident_id: str) -> BaseResponse:
     """Somebody takes care of it."""
+    desk = house_of().app.desk
     return _change(
-        incident_id, Deed.ACKNOWLEDGE, lambda s, now, who: actions.acknowledge(s, incident_id, who.actor, now)
+        incident_id, Deed.ACKNOWLEDGE, lambda s, now, who: actions.take_care(s, desk, incident_id, who.actor, now)
     )
 
 

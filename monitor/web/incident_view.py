@@ -112,7 +112,9 @@ class IncidentView:
     about: tuple[str, ...]
     may_be_for_ceo: bool
     stands_in: bool
-    """Whether the reader is left to acknowledge it, because it speaks of CEO and Chair."""
+    """Whether the reader was asked to ring somebody."""
+    has_rung: bool
+    """Whether the reader has said that they have, though it is for others to take care of."""
     drill: bool
     history: bool
     closes_by_link: bool
@@ -180,6 +182,7 @@ def view_of(session: Session, house: House, row: IncidentRow, who: Actor, *, sig
         about=tuple(sorted(ROLE_WORDS.get(role, role) for role in hidden_from(row))),
         may_be_for_ceo=may_act(who, row, Deed.FOR_CEO),
         stands_in=who.role == STAND_IN and may_act(who, row, Deed.ACKNOWLEDGE),
+        has_rung=who.role == STAND_IN and row.rung_at is not None,
         drill=row.drill,
         history=row.history,
         closes_by_link=may_be_closed_by_link(incident),

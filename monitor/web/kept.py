@@ -87,21 +87,35 @@ def keep(house: House, cookie: str) -> Recipient | None:
     if owner is None or request.path in _NEVER:
         return None
     fields = list(request.form.items(multi=True))
-    sealed = house.app.keys.seal(json.dumps([request.path, fields]))
     number = house.app.keys.digest("kept form", owner.id, request.path)[:40]
+    house.change(lambda session: _put_by(session, house, number, owner.person, owner.epoch, request.path, fields))
+    return house.person_of(owner.person)
+
+
+def keep_for(house: House, mark: str, path: str, reason: str) -> None:
+    """Keep the reason that somebody wrote on the page of a mailed link which ended meanwhile, as if they had sent it to
+    ``path``, where the same is done once signed in."""
+    number = house.app.keys.digest("kept form", mark, path)[:40]
+    fields = [("token", ""), ("reason", reason)]
 
     def work(session: Session) -> None:
-        session.merge(KeptFormRow(id=number, person=owner.person, epoch=owner.epoch, at=house.now, sealed=sealed))
-        session.flush()
-        newest = select(KeptFormRow.id).where(KeptFormRow.person == owner.person).order_by(KeptFormRow.at.desc())
-        session.execute(
-            delete(KeptFormRow).where(
-                KeptFormRow.person == owner.person, KeptFormRow.id.not_in(session.scalars(newest.limit(MOST)).all())
-            )
-        )
+        _put_by(session, house, number, mark, people.epoch_of(session, mark), path, fields)
 
     house.change(work)
-    return house.person_of(owner.person)
+
+
+def _put_by(
+    session: Session, house: House, number: str, mark: str, epoch: str, path: str, fields: list[tuple[str, str]]
+) -> None:
+    sealed = house.app.keys.seal(json.dumps([path, fields]))
+    session.merge(KeptFormRow(id=number, person=mark, epoch=epoch, at=house.now, sealed=sealed))
+    session.flush()
+    newest = select(KeptFormRow.id).where(KeptFormRow.person == mark).order_by(KeptFormRow.at.desc())
+    session.execute(
+        delete(KeptFormRow).where(
+            KeptFormRow.person == mark, KeptFormRow.id.not_in(session.scalars(newest.limit(MOST)).all())
+        )
+    )
 
 
 def of_person(session: Session, house: House, mark: str) -> tuple[Kept, ...]:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -17,15 +17,15 @@ from alerts.model import MailKind, Recipient, Severity
 from alerts.takeover import State, Takeover
 from connectors.model import Kind
 from monitor import actions, doors, drill, people, takeovers
-from monitor.actions import DECIDERS, Actor, NotAllowed
+from monitor.actions import DECIDERS, Actor, NotAllowed, Taken
 from monitor.links import LinkExpired, LinkInvalid, Purpose, Ticket, use_up, was_used
 from monitor.outbox import ROLE_WORDS, note
 from monitor.store.tables import IncidentRow, LinkUseRow, MentionRow
 from monitor.visibility import Deed, may_act, may_see
-from monitor.web import door, tell
+from monitor.web import door, kept, tell
 from monitor.web.guard import PUBLIC, open_to, page_nonce, proves_itself, say
 from monitor.web.house import House, house_of, number_of
-from monitor.web.incident_view import view_of
+from monitor.web.incident_view import IncidentView, view_of
 
 pages = Blueprint("mailed", __name__)
 pages.add_app_template_global(lambda: mail_me(), "mail_me")
@@ -76,6 +76,11 @@ class Opened:
         given = request.form.get("page", "")
         return self.house.app.links.page_holds(given, self.ticket, action, self.house.now, bound=bound)
 
+    def was_shown(self, action: str, *, reason: str = "") -> bool:
+        """The same, however long the page was open."""
+        bound = f"{page_nonce()}\x00{reason}"
+        return self.house.app.links.page_was_ours(request.form.get("page", ""), self.ticket, action, bound=bound)
+
 
 @pages.get("/a/<token>")
 @open_to(PUBLIC)
@@ -112,7 +117,7 @@ def press(token: str) -> BaseResponse:
     action = request.form.get("do", "")
     if opened.ticket.purpose is Purpose.TIP and action == "tell":
         if not _tip_link_lasts(opened):
-            return _tips_ended()
+            return _tips_ended(*kept.words_of(request.form.items(multi=True)))
         return tell.receive(
             opened.house, by="", holds=opened.holds("tell"), again=f"/a/{token}", fresh=opened.button("tell")
         )
@@ -205,11 +210,12 @@ def _tip_link_lasts(opened: Opened) -> bool:
         return doors.tip_link_lasts(session, opened.ticket.id) and not opened.expired
 
 
-def _tips_ended() -> Response:
+def _tips_ended(*words: str) -> Response:
     return say(
         "This link has ended",
         "Ask the operator for the new one. If it is urgent, ring the CEO or the Chair now.",
         status=410,
+        words=words,
     )
 
 
@@ -226,9 +232,47 @@ def _why_over(opened: Opened) -> tuple[str, str]:
 def _offer_fresh(opened: Opened, title: str, why: str) -> Response:
     whose = ROLE_WORDS.get(opened.person.role, opened.person.role)
     page = render_template(
-        "fresh.html", title=title, why=why, whose=whose, action=f"/a/{opened.token}", page=opened.button("fresh")
-    )
+        "fresh.html", title=title, why=why, whose=whose, action=f"/a/{opened.token}", page=opened.button("fresh"),
+        words=_written(), kept=_keep(opened),
+    )  # fmt: skip
     return make_response(page, 410)
+
+
+_ONCE_SIGNED_IN = {
+    "calm": "/incidents/{}/calm",
+    "takeover": "/incidents/{}/takeover",
+    "begin": "/incidents/{}/takeover",
+    "undo": "/takeover/end",
+    "end": "/takeover/end",
+}
+"""Where somebody who has signed in sends the reason that they wrote for a button of a mailed link."""
+
+
+def _written() -> tuple[str, ...]:
+    """What somebody wrote for the button that they pressed."""
+    return (_reason(),) if request.method == "POST" and _reason() else ()
+
+
+def _keep(opened: Opened) -> bool:
+    """Keep what was written on a page of ours that has ended, until its person has signed in. Only for the person whom
+    the link was mailed to as they are now, and only where nobody has signed in here."""
+    action, person = request.form.get("do", ""), opened.person
+    path = _ONCE_SIGNED_IN.get(action, "").format(opened.ticket.subject)
+    ours = opened.was_shown(action, reason=_reason() if action == "begin" else "")
+    if not (_written() and path and ours) or opened.ended or g.get("visitor") is not None:
+        return False
+    kept.keep_for(opened.house, opened.house.person_mark(person), path, _reason())
+    return True
+
+
+def _open_for_too_long(opened: Opened) -> Response:
+    return say(
+        "This was not done",
+        "This page was open for too long, or in another browser. Open the link in the mail again.",
+        status=403,
+        words=_written(),
+        kept=_keep(opened),
+    )
 
 
 def _send_fresh(opened: Opened) -> Response:
@@ -294,10 +338,11 @@ def _incident_page(opened: Opened) -> BaseResponse:
             )
         used = tuple(action for action in DOES[ticket.purpose] if was_used(session, ticket, action))
         view = view_of(session, house, row, opened.actor, signed_in=False)
+        can = frozenset(deed for deed in Deed if may_act(ticket, row, deed))
     main = DOES[ticket.purpose][0]
     if main in used and main == "takeover":
         return _offer_fresh(opened, "This link was used before", _used_words(view.takeover))
-    offers = _offers(opened, view, used)
+    offers = _offers(opened, view, can, used)
     return make_response(
         render_template(
             "incident.html", incident=view, offers=offers, used=main in used, action=f"/a/{opened.token}",
@@ -306,17 +351,13 @@ def _incident_page(opened: Opened) -> BaseResponse:
     )  # fmt: skip
 
 
-def _offers(opened: Opened, view: object, used: tuple[str, ...]) -> dict[str, str]:
+def _offers(opened: Opened, view: IncidentView, can: Collection[Deed], used: tuple[str, ...]) -> dict[str, str]:
     """The buttons that this page has, by action, with their tokens."""
-    from monitor.web.incident_view import IncidentView
-
-    assert isinstance(view, IncidentView)
-    decides = opened.ticket.role in DECIDERS
     fits = {
-        "acknowledge": view.is_open and (decides or view.stands_in),
-        "calm": not view.is_closed and decides,
-        "for-ceo": view.may_be_for_ceo and not view.is_closed,
-        "takeover": not view.takeover.is_active and decides,
+        "acknowledge": view.is_open and Deed.ACKNOWLEDGE in can and not view.has_rung,
+        "calm": not view.is_closed and Deed.CALM in can,
+        "for-ceo": not view.is_closed and Deed.FOR_CEO in can,
+        "takeover": not view.takeover.is_active and Deed.TAKE_OVER in can,
     }
     return {
         action: opened.button(action) for action in DOES[opened.ticket.purpose] if fits[action] and action not in used
@@ -402,8 +443,9 @@ def _reason() -> str:
 
 def _ask_again(opened: Opened) -> BaseResponse:
     """The second press: show what will happen, and ask. Nothing has changed yet."""
-    _must_hold(opened, "takeover")
     reason = _reason()
+    if not opened.holds("takeover"):
+        return _open_for_too_long(opened)
     if not reason:
         abort(400, "Please say in a few words why. Go back, and write it into the box.")
     with opened.house.app.database.read() as session:
@@ -421,10 +463,10 @@ def _ask_again(opened: Opened) -> BaseResponse:
 
 
 def _may_begin(opened: Opened, row: IncidentRow | None) -> None:
-    if opened.ticket.role not in DECIDERS:
-        raise NotAllowed("Only the CEO or the Chair begins a takeover.")
     if not may_see(opened.ticket, row):
         raise NotAllowed("The incident is no longer kept, or somebody else looks after it now.")
+    if not may_act(opened.ticket, row, Deed.TAKE_OVER):
+        raise NotAllowed("Only the CEO or the Chair begins a takeover.")
 
 
 Done = tuple[str, str]
@@ -433,7 +475,8 @@ Work = Callable[[Session, Opened, str, datetime], Done]
 
 def _do(opened: Opened, action: str) -> BaseResponse:
     reason = _reason()
-    _must_hold(opened, action, reason=reason if action == "begin" else "")
+    if not opened.holds(action, reason=reason if action == "begin" else ""):
+        return _open_for_too_long(opened)
     now = opened.house.now
     name = "takeover" if action == "begin" else action
 
@@ -449,8 +492,9 @@ def _do(opened: Opened, action: str) -> BaseResponse:
                 words = _used_words(takeovers.current(session))
             return _offer_fresh(opened, "This link was used before", words)
         return say(
-            "This was done before", "The link works only once, and it was used. Nothing was changed now.", status=410
-        )
+            "This was done before", "The link works only once, and it was used. Nothing was changed now.", status=410,
+            words=_written(),
+        )  # fmt: skip
     title, line = done
     return say(title, line, links=_onward(opened, action))
 
@@ -466,15 +510,20 @@ _CHANGES_TAKEOVER = {"begin", "undo", "end", "confirm"}
 
 
 def _acknowledge(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
-    if not may_act(opened.ticket, session.get(IncidentRow, opened.ticket.subject), Deed.ACKNOWLEDGE):
-        raise NotAllowed("Only the CEO or the Chair does this.")
-    if actions.acknowledge(session, opened.ticket.subject, opened.actor, now):
-        return "Thank you, you have it", "Everybody can see that you take care of it. The reminders stop."
-    return "It was acknowledged already", "The reminders have stopped. Nothing more is needed here."
+    return _TAKEN[actions.take_care(session, opened.house.app.desk, opened.ticket.subject, opened.actor, now)]
+
+
+_TAKEN = {
+    Taken.IT: ("Thank you, you have it", "Everybody can see that you take care of it. The reminders stop."),
+    Taken.RUNG: (
+        "Thank you, it is noted that you ring",
+        "You are not asked again. Whoever decides is still reminded until they take care of it.",
+    ),
+    Taken.BEFORE: ("It was acknowledged already", "The reminders have stopped. Nothing more is needed here."),
+}
 
 
 def _calm(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
-    _deciders_only(opened)
     match actions.calm(session, opened.house.app.desk, opened.ticket.subject, opened.actor, reason, now):
         case "closed":
             return "Closed: not a problem", "Earshot learns from this. It tells you again only if it is said anew."
@@ -488,7 +537,6 @@ def _calm(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
 
 
 def _for_ceo(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
-    _deciders_only(opened)
     if actions.give_to_ceo(session, opened.house.app.desk, opened.ticket.subject, opened.actor, now):
         return "Handed to the CEO", "The CEO is being told now, and sees it from now on."
     return "It was handed to the CEO already", "Nothing more is needed here."

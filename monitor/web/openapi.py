@@ -252,8 +252,17 @@ DESCRIPTION: dict[str, Any] = {
                 "Tell the CEO: always an alert",
                 {"201": _answer("The incident that was opened.", _object(incident=_TEXT))},
                 scope="tips:write",
-                body=_asked((), words=_words(4000), link=_words(500), by=_words(80)),
-            )
+                body=_asked(
+                    (),
+                    words=_words(4000),
+                    link=_words(500),
+                    by=_words(80),
+                    about_ceo={
+                        "type": "boolean",
+                        "description": "It is about the CEO: the Chair is told instead.",
+                    },
+                ),
+            )  # fmt: skip
         },
     },
 }

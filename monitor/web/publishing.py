@@ -126,7 +126,7 @@ def health_json(house: House, who: Visitor | None = None) -> tuple[dict[str, Any
     without what is hidden from them."""
     app, now = house.app, house.now
     with app.database.read() as session:
-        waiting, oldest = reaching.waiting(session, app.desk, now, who)
+        waiting, oldest = reaching.waiting(session, app.desk, now, who or EVERYBODY)
         problems = reaching.problems(session, app.desk, now, who)
         rows = session.scalars(select(PlatformRow).where(PlatformRow.in_use.is_(True)).order_by(PlatformRow.name)).all()
         progress = {row.loop: row.at for row in session.scalars(select(ProgressRow))}

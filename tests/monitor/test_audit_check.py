@@ -14,7 +14,7 @@ from alerts.model import Severity
 from monitor import actions, audit, takeovers
 from monitor.actions import Actor
 from monitor.app import App
-from monitor.audit_check import check
+from monitor.audit_check import UNNAMED, check
 from monitor.model import Assessment, Category
 from monitor.store.tables import AuditHeadRow, AuditRow, IncidentRow
 from monitor.testing import House, a_house
@@ -46,7 +46,7 @@ def house(tmp_path: Path) -> House:
 
 def faults(app: App, *, witnessed: str = "") -> list[str]:
     with app.database.read() as session:
-        return check(session, witnessed=witnessed, keyed=app.audit_is_keyed)
+        return check(session, lambda _: True, witnessed=witnessed, keyed=app.audit_is_keyed)
 
 
 def forge(house: House, *statements: str) -> None:
@@ -130,3 +130,13 @@ def test_every_mail_carries_the_head_of_the_audit(house: House) -> None:
     assert letters
     assert all(audit.is_head(letter.audit_head) for letter in letters)
     assert faults(house.app, witnessed=letters[-1].audit_head) == []
+
+
+def test_what_may_not_be_named_is_found_all_the_same_and_named_nowhere(house: House) -> None:
+    forge(house, "UPDATE incident_log SET what = 'Did nothing.' WHERE what = 'Rang the lead.'")
+    with house.app.database.read() as session:
+        found = check(session, lambda _: False, keyed=house.app.audit_is_keyed)
+        names = list(session.scalars(select(IncidentRow.id)))
+
+    assert found == [UNNAMED]
+    assert not [name for name in names if name in "".join(found)]

@@ -13,6 +13,7 @@ from monitor.actions import Actor
 from monitor.intake import incident_of
 from monitor.outbox import note
 from monitor.store.tables import DigestRow, FeedbackRow, IncidentRow, PlatformRow, StatementRow, TallyRow
+from monitor.visibility import Deed, may_act
 
 SECRET = "zsecret"
 """The incident's name."""
@@ -46,6 +47,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "perhaps about the CEO": {"category": "safeguarding", "perhaps_of": ["ceo"]},
     "about the Chair": {"category": "staff_conduct", "spoken_of": ["chair"]},
     "about both": {"category": "safeguarding", "source": "tip", "spoken_of": ["ceo", "chair"]},
+    "about the operator": {"category": "staff_conduct", "spoken_of": ["operator"]},
     "about a poster": {"category": "staff_conduct", "spoken_of": ["poster"]},
     "a drill": {"category": None, "source": "drill", "drill": True},
 }
@@ -101,7 +103,8 @@ def add_secret(house: PagesHouse, kind: str, *, takeover: bool = False, proposal
         row = session.get(IncidentRow, SECRET)
         note(session, SECRET, house.now, "Somebody of the team", actions.TOLD)
         note(session, SECRET, house.now, str(who), f"We know of the {WORDS['note']}")
-        registers.answer(session, SECRET, "police", "told", f"{WORDS['register']} at the desk", who, house.now)
+        if may_act(who, row, Deed.REGISTER):
+            registers.answer(session, SECRET, "police", "told", f"{WORDS['register']} at the desk", who, house.now)
         session.add(
             StatementRow(
                 incident_id=SECRET, text=f"We speak of {WORDS['statement']}", made_at=house.now, made_by=str(who),

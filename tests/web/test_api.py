@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from house_pages import PagesHouse
 
 from monitor import doors, takeovers
 from monitor.actions import Actor
-from monitor.store.tables import IncidentRow, ToolTokenRow
+from monitor.store.tables import IncidentRow, LogRow, ToolTokenRow
 from monitor.web.openapi import DESCRIPTION
 
 
@@ -165,3 +166,40 @@ def test_json_nested_ten_thousand_deep_is_refused_and_breaks_nothing(
             headers={"Authorization": f"Bearer {token}"},
         )  # fmt: skip
         assert answer.status_code in {400, 413}, path
+
+
+def test_a_tool_that_tells_of_the_ceo_has_the_chair_told_instead(house: PagesHouse) -> None:
+    answer = Tool(house).post("/api/tips", {"words": "It goes on every day", "about_ceo": True})
+
+    assert answer.status_code == 201
+    assert [alert.role for alert in house.alerts("tip")] == ["chair"]
+    assert house.row(IncidentRow, answer.json["incident"]).spoken_of == ["ceo"]
+    assert house.signed_in("ceo").get(f"/incidents/{answer.json['incident']}").status_code == 404
+
+
+@pytest.mark.parametrize("value", ["yes", 1, None, []])
+def test_whether_it_is_about_the_ceo_is_said_with_true_or_false(house: PagesHouse, value: Any) -> None:
+    answer = Tool(house).post("/api/tips", {"words": "It goes on", "about_ceo": value})
+
+    assert answer.status_code == 400
+    assert "true or false" in answer.json["what"]
+
+
+def test_what_the_form_of_a_tip_asks_a_tool_can_say_too(house: PagesHouse) -> None:
+    form = house.signed_in("ceo").get("/tell").text
+    asked = set(re.findall(r'<(?:input|textarea)[^>]*name="(\w+)"', form)) - {"token", "page", "name"}
+    body = DESCRIPTION["paths"]["/api/tips"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+
+    assert asked <= set(body["properties"])
+
+
+def test_the_name_that_a_tool_gives_is_never_the_actor(house: PagesHouse) -> None:
+    house.incident()
+
+    Tool(house).post("/api/incidents/i1/notes", {"who": "Rowan Ashdown (CEO)", "words": "seen"})
+    Tool(house).post("/api/incidents/i1/acknowledge", {"who": "Rowan Ashdown (CEO)"})
+
+    said = "The program Website, which gave the name Rowan Ashdown (CEO)"
+    with house.app.database.read() as session:
+        assert {row.who for row in session.query(LogRow)} == {said}
+    assert house.row(IncidentRow, "i1").acknowledged_by == said

@@ -13,8 +13,9 @@ from house_pages import Browser, PagesHouse, form_with
 from alerts.takeover import State
 from monitor import takeovers
 from monitor.actions import BY_LINK
+from monitor.audit import AT_THE_SERVER
 from monitor.links import Purpose
-from monitor.store.tables import AuditRow, IncidentRow, LogRow, MentionRow
+from monitor.store.tables import AuditRow, IncidentRow, KeptFormRow, LogRow, MentionRow
 
 
 def state(house: PagesHouse) -> State:
@@ -427,7 +428,7 @@ def test_the_box_for_a_name_never_writes_who_acted(house: PagesHouse, name: str)
     with house.app.database.read() as session:
         actors = {row.actor for row in session.query(AuditRow)} | {row.who for row in session.query(LogRow)}
         said = [row.what for row in session.query(LogRow)]
-    assert actors <= {BY_LINK, "Earshot", "operator"}
+    assert actors <= {BY_LINK, "Earshot", AT_THE_SERVER}
     assert any(f'By the handed-out link, who gave the name "{" ".join(name.split())}".' in what for what in said)
 
 
@@ -472,3 +473,64 @@ def test_a_tip_link_that_was_ended_opens_nothing_any_more(house: PagesHouse) -> 
     assert browser.get(path).status_code == 410
     assert browser.press(page, "tell", words="Too late").status_code == 410
     assert house.alerts("tip") == []
+
+
+@pytest.mark.parametrize(
+    ("purpose", "subject", "do", "later"),
+    [
+        (Purpose.CALM, "i1", "calm", {"hours": 2}),
+        (Purpose.CALM, "i1", "calm", {"hours": 80}),
+        (Purpose.TAKEOVER, "i1", "takeover", {"hours": 2}),
+        (Purpose.TAKEOVER, "i1", "takeover", {"hours": 13}),
+        (Purpose.END, "", "end", {"hours": 2}),
+        (Purpose.END, "", "end", {"days": 15}),
+    ],
+)  # fmt: skip
+def test_a_reason_written_on_a_page_that_has_ended_is_kept_and_sent_on_after_signing_in(
+    house: PagesHouse, purpose: Purpose, subject: str, do: str, later: dict[str, float]
+) -> None:
+    house.incident(category="complaint", severity=2)
+    subject = begun(house) if purpose is Purpose.END else subject
+    browser = house.browser()
+    page = browser.get(f"/a/{house.token(purpose, 'ceo', subject)}")
+    house.later(**later)
+
+    ended = browser.press(page, do, reason="The long and careful reason")
+
+    assert ended.status_code in {403, 410}
+    assert "The long and careful reason" in ended.text
+    assert "is kept for a day" in ended.text
+    assert house.row(IncidentRow, "i1").state == "open"
+    entrance = browser.get(f"/a/{house.token(Purpose.SIGN_IN, 'ceo', '/')}")
+    assert "is kept" in entrance.text
+    sent = browser.press(entrance, "sign-in", send="yes")
+    if do == "takeover":
+        assert "The long and careful reason" in sent.text
+        assert state(house) is State.NORMAL
+    elif do == "calm":
+        assert any("The long and careful reason" in line for line in house.log())
+    else:
+        assert state(house) is State.NORMAL
+
+
+def test_a_reason_on_a_page_that_is_not_ours_is_given_back_and_kept_for_nobody(house: PagesHouse) -> None:
+    house.incident(category="complaint", severity=2)
+    token = house.token(Purpose.CALM)
+    house.later(hours=80)
+
+    answer = house.browser().post(f"/a/{token}", {"do": "calm", "page": "forged", "reason": "A planted reason"})
+
+    assert "Copy it before you go on" in answer.text
+    with house.app.database.read() as session:
+        assert session.query(KeptFormRow).count() == 0
+
+
+def test_a_tip_by_a_link_that_has_ended_is_given_back_to_be_copied(house: PagesHouse) -> None:
+    browser, path = house.browser(), house.tip_path()
+    page = browser.get(path)
+    house.tip_path(renew=True)
+
+    answer = browser.press(page, "tell", words="What I saw at the pool")
+
+    assert answer.status_code == 410
+    assert "What I saw at the pool" in answer.text

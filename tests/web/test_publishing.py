@@ -5,8 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from house_pages import PagesHouse
+from sqlalchemy.orm import Session
 
+from alerts.model import MailKind
 from monitor import takeovers
+from monitor.intake import incident_of
+from monitor.reaching import LATE
 from monitor.store.tables import IncidentRow, LeaseRow, ProgressRow
 
 
@@ -129,3 +133,48 @@ def test_whoever_may_post_meanwhile_reads_so_once_signed_in(house: PagesHouse) -
     assert "You, Ade Lowe, may post meanwhile on X" in house.signed_in("poster").get("/publishing").text
     assert "may post meanwhile" not in house.signed_in("staff").get("/publishing").text
     assert "Ade" not in house.browser().get("/publishing").text
+
+
+def alive(house: PagesHouse) -> None:
+    """The daemon does its rounds."""
+    with house.app.database.write() as session:
+        session.merge(ProgressRow(loop="watch", at=house.now))
+        session.merge(LeaseRow(name="daemon", holder="p", fence=1, until=house.now + timedelta(seconds=200)))
+
+
+def owe_alert(house: PagesHouse, incident: str, role: str) -> None:
+    """Owe somebody an alert about an incident, or about none."""
+
+    def work(session: Session) -> None:
+        row = session.get(IncidentRow, incident)
+        about = incident_of(row) if row is not None else None
+        person = house.app.people[role]
+        house.app.desk.owe(session, "alert", MailKind.ALERT, person, house.now, incident=about, revision=1)
+
+    house.house.change(work)
+
+
+def test_a_hidden_incident_is_neither_counted_nor_timed_by_health_and_keeps_it_red(house: PagesHouse) -> None:
+    alive(house)
+    before = house.browser().get("/health").json
+    house.incident("i1", spoken_of=["ceo"])
+    owe_alert(house, "i1", "chair")
+    assert house.browser().get("/health").json == before
+
+    house.later(minutes=11)
+    alive(house)
+    late = house.browser().get("/health")
+    assert late.status_code == 503
+    assert late.json["problems"] == [LATE]
+    assert late.json["queue"] == {"waiting": 0, "oldest_due_at": None}
+
+
+def test_late_mail_about_no_incident_is_told_in_the_same_words_as_late_mail_about_a_hidden_one(
+    house: PagesHouse,
+) -> None:
+    owe_alert(house, "", "ceo")
+
+    house.later(minutes=11)
+    alive(house)
+
+    assert house.browser().get("/health").json["problems"] == [LATE]

@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from house_pages import EMAILS, PagesHouse
+from makers import a_mention
 
 from alerts.model import MailKind
 from alerts.takeover import State
-from monitor import backup, doors, people, reread, takeovers
+from monitor import actions, backup, doors, people, reread, takeovers
 from monitor.app import App
 from monitor.links import Holder, Purpose
 from monitor.settings import People, Person, load
@@ -433,3 +434,26 @@ def test_what_stands_where_a_setting_is_wrong_is_not_mailed(watched: Watched) ->
 
 def test_the_names_of_the_settings_are_the_same_by_file(watched: Watched) -> None:
     assert load(watched.file).people == watched.house.app.settings.people
+
+
+def of_whom(house: PagesHouse, text: str) -> list[str]:
+    """The roles of whom a tip of these words speaks, and of whom a post does, as they are told of both."""
+    app = house.app
+    row = app.database.in_transaction(
+        lambda s: actions.tip(s, app.desk, app.keys, words=text, link="", by=actions.BY_LINK, now=house.now)
+    )
+    judged = app.intake.scorer.assess(a_mention(text))
+    assert set(judged.spoken_of) == set(row.spoken_of)
+    return list(row.spoken_of)
+
+
+def test_a_new_ceo_is_recognised_by_name_as_soon_as_the_file_is_read_and_the_old_one_no_more(
+    watched: Watched,
+) -> None:
+    house = watched.house
+    old, new = "Rowan Ashdown stole our money", "Maren Ellis stole our money"
+    assert (of_whom(house, old), of_whom(house, new)) == (["ceo"], [])
+
+    watched.change("Rowan Ashdown", "Maren Ellis")
+
+    assert (of_whom(house, old), of_whom(house, new)) == ([], ["ceo"])
