@@ -340,7 +340,10 @@ class _Conversation(socketserver.BaseRequestHandler):
 
     def _on_auth(self, rest: str) -> None:
         way, _, first = rest.partition(" ")
-        speak = {"PLAIN": self._plain, "LOGIN": self._login, "XOAUTH2": self._xoauth2, "CRAM-MD5": self._cram_md5}
+        speak = {
+            "PLAIN": self._plain, "LOGIN": self._login, "CRAM-MD5": self._cram_md5,
+            "XOAUTH2": self._xoauth2, "OAUTHBEARER": self._oauthbearer,
+        }  # fmt: skip
         if len(rest) + len("AUTH ") > 510:
             self.box.violations.append("a command of more than 512 bytes")
         if way.upper() not in self.box.ways or way.upper() not in speak:
@@ -382,6 +385,17 @@ class _Conversation(socketserver.BaseRequestHandler):
         if not fine and self._ask(base64.b64encode(b'{"status":"401","schemes":"bearer"}').decode()):
             self.box.violations.append("more than an empty answer to the reason for a refusal")
         return match[1], fine
+
+    def _oauthbearer(self, first: str) -> tuple[str, bool]:
+        said = base64.b64decode(first or self._ask("")).decode()
+        match = re.fullmatch("n,a=([^\1,]+),\1(?:(?:host|port)=[^\1]+\1)*auth=Bearer ([^\1]+)\1\1", said, re.DOTALL)
+        if match is None:
+            raise ValueError("no token")
+        user = match[1].replace("=2C", ",").replace("=3D", "=")
+        fine = self._knows(user, match[2])
+        if not fine and base64.b64decode(self._ask(base64.b64encode(b'{"status":"invalid_token"}').decode())) != b"\1":
+            self.box.violations.append("another answer than ^A to the reason for a refusal (RFC 7628, 3.2.3)")
+        return user, fine
 
     def _knows(self, user: str, secret: str) -> bool:
         return user in self.box.users and self.box.users[user] == secret

@@ -7,6 +7,7 @@ function that the daemon may run in a process that it may kill.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,10 @@ from typing import Any
 
 from alerts.model import DeliveryFailed
 from alerts.signs import cut
+
+# ``requests`` would put names and passwords of ~/.netrc in the place of those in our addresses, here and wherever this
+# process speaks HTTP. Proxies of the environment stay: some houses have no other way out.
+os.environ["NETRC"] = os.devnull
 
 MAX_TITLE = 100
 MAX_BODY = 300

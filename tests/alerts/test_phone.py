@@ -88,6 +88,31 @@ def test_a_text_arrives_with_the_whole_link(services: PhoneServices, name: str) 
 
 @pytest.mark.real
 @pytest.mark.parametrize("name", SERVICES)
+def test_passwords_of_the_users_netrc_take_no_place_of_ours(
+    services: PhoneServices, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    phone.ring(services.urls[name], "CRISIS: A threat", "Please read the e-mail from Earshot now.", LINK)
+
+    assert services.refused == []
+    assert len(services.heard[name]) == 1
+
+
+@pytest.mark.real
+def test_a_proxy_of_the_environment_is_the_way_out(services: PhoneServices, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = services.urls["ntfy"].partition("@")[2].partition("/")[0]
+    monkeypatch.setenv("http_proxy", f"http://{here}")
+
+    phone.ring(services.urls["ntfy"].replace(here, "ntfy.example"), "CRISIS: A threat", "Please read it now.", LINK)
+
+    assert len(services.heard["ntfy"]) == 1
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", SERVICES)
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 410, 413, 429, 500, 502, 503])
 def test_what_a_service_refuses_was_not_told(services: PhoneServices, name: str, status: int) -> None:
     services.answer_next(name, (status, "canary"), (status, "canary"), (status, "canary"))

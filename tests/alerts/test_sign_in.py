@@ -106,18 +106,22 @@ def test_a_wrong_password_in_any_script_is_said_as_one() -> None:
         assert refusal.operator
 
 
-def test_an_oauth2_token_signs_in_however_long_it_is() -> None:
+@pytest.mark.parametrize("way", ["XOAUTH2", "OAUTHBEARER"])
+def test_an_oauth2_token_signs_in_however_long_it_is(way: str) -> None:
     for token in ("short", "x" * 2000):
-        with a_server("LOGIN", "XOAUTH2", secret=token) as (box, settings):
+        with a_server("LOGIN", way, secret=token) as (box, settings):
             deliver(by_token(settings), LETTER, token)
 
             assert box.letters[0].user == NAME
             assert "signed in" in probe(by_token(settings), token)
 
 
-def test_a_refused_token_is_said_as_one() -> None:
-    with a_server("XOAUTH2") as (_, settings):
+@pytest.mark.parametrize("way", ["XOAUTH2", "OAUTHBEARER"])
+def test_a_refused_token_is_said_as_one(way: str) -> None:
+    with a_server(way) as (box, settings):
         refusal = refusal_of(by_token(settings), "another")
+
+        assert box.violations == []
 
         assert "refused our OAuth2 token (535 5.7.8)" in refusal.why
         assert refusal.operator

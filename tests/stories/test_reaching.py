@@ -36,9 +36,7 @@ FULL = Refusal(Stage.RECIPIENT, 552, "5.2.2", "mailbox full")
 POLICY = Refusal(Stage.RECIPIENT, 550, "5.7.1", "not by our policy")
 SIGN_IN = Refusal(Stage.SIGN_IN, 535, "5.7.8", "wrong password")
 LIMIT = Refusal(Stage.SENDER, 550, "5.4.5", "daily sending limit")
-SPAM = Refusal(Stage.LETTER, 554, "5.7.1", "looks like spam")
 GREY = Refusal(Stage.RECIPIENT, 450, "4.7.1", "greylisted, come again")
-FAULTS = {"dead": DEAD, "full": FULL, "policy": POLICY, "sign-in": SIGN_IN, "limit": LIMIT, "spam": SPAM, "grey": GREY}
 
 
 def _health(house: House) -> tuple[list[str], bool]:
@@ -62,11 +60,6 @@ def _about(house: House, role: str) -> list[str]:
     return [letter.incident for letter in house.inbox(role) if letter.kind is MailKind.ALERT and letter.incident]
 
 
-THROUGH_TIME = pytest.mark.parametrize(
-    ("grave", "hours"), [(ALERT, 1), (CRISIS, 5), (ALERT, 30)], ids=["alert 1 h", "crisis 5 h", "alert 30 h"]
-)
-
-
 ROUND = timedelta(seconds=5)
 """How often the daemon looks who was not reached."""
 
@@ -77,40 +70,7 @@ def _until(house: House, moment: datetime) -> None:
     house.fast_forward(seconds=(moment - house.now).total_seconds(), step=ROUND)
 
 
-def _live(house: House, hours: int) -> None:
-    """Let the hours pass, in steps that a test can bear."""
-    house.fast_forward(hours=hours, step=timedelta(minutes=5 * hours))
-
-
 # ── one person is not reached ───────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-@THROUGH_TIME
-def test_while_the_ceo_is_not_reached_the_chair_and_the_operator_are_and_the_letter_stays_owed(
-    make_house: MakeHouse, fault: str, grave: object, hours: int
-) -> None:
-    house = make_house("facebook")
-    house.mailer.refuse(PEOPLE["ceo"], FAULTS[fault])
-    house.say(a_mention("a grave matter"), grave)  # type: ignore[arg-type]
-
-    borne = {"alert": 31, "crisis": 6}["crisis" if grave is CRISIS else "alert"] if fault == "grey" else 1
-    house.fast_forward(minutes=borne, step=timedelta(minutes=1))
-    house.fast_forward(minutes=1)
-    assert len(_about(house, "chair")) == 1
-    assert [letter.subject for letter in house.inbox("operator") if "does not arrive" in letter.subject]
-
-    _live(house, hours)
-    problems, well = _health(house)
-    assert not well
-    assert not any("nobody" in problem for problem in problems)
-    assert [row for row in _owed(house, "ceo") if row.incident_id]
-
-    house.mailer.accept()
-    house.fast_forward(hours=1, step=timedelta(minutes=10))
-    assert _about(house, "ceo")
-    assert _owed(house, "ceo") == []
-    assert _health(house) == ([], True)
 
 
 CUT = DeliveryFailed("The mail server closed the line.")
@@ -343,31 +303,6 @@ def test_a_reminder_that_arrives_takes_the_place_of_the_older_ones(make_house: M
 
 
 # ── nobody at all is reached ────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-@THROUGH_TIME
-def test_while_nobody_is_reached_everything_else_says_so_and_nothing_is_lost(
-    make_house: MakeHouse, fault: str, grave: object, hours: int
-) -> None:
-    house = make_house("facebook", **PHONES)
-    house.mailer.refuse_everybody(FAULTS[fault])
-    house.say(a_mention("a grave matter"), grave)  # type: ignore[arg-type]
-
-    _live(house, hours)
-    problems, well = _health(house)
-    assert not well
-    assert "mail reaches nobody" in problems or (fault, hours, grave) == ("grey", 1, ALERT)
-    with house.app.database.read() as session:
-        assert session.scalars(select(PersonRow).where(PersonRow.refused_at.is_not(None))).all() == []
-    house.fast_forward(minutes=10, step=timedelta(minutes=5))
-    assert [title for title, _ in house.rung if "reaches nobody" in title]
-
-    house.mailer.accept()
-    house.fast_forward(hours=1, step=timedelta(minutes=10))
-    assert _about(house, "ceo")
-    assert _health(house) == ([], True)
-    assert any("reaches nobody" in subject for subject in house.subjects("operator"))
 
 
 def test_an_incident_that_nobody_was_told_of_stays_red_until_somebody_has_seen_it(make_house: MakeHouse) -> None:
