@@ -24,6 +24,18 @@ class Relay:
     password: str = field(default="", repr=False, metadata={"secret": True})
     sender: str = field(default="", metadata={"key": "from"})
     ca_file: str = field(default="", metadata={"path": True})
+    sign_in: Literal["password", "microsoft", "google"] = "password"
+    tenant: str = ""
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False, metadata={"secret": True})
+    refresh_token: str = field(default="", repr=False, metadata={"secret": True})
+    """Leave to send, given by a person: here it must stand in the settings, unless the app's own secret does."""
+
+    @property
+    def lacks_leave(self) -> bool:
+        """Whether a person would have to give leave, which is asked for the first server alone."""
+        by_itself = self.sign_in == "microsoft" and self.client_secret
+        return self.sign_in != "password" and not self.refresh_token and not by_itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,8 @@ class MailSettings:
             _ = self.second
         except ValueError as error:
             raise ValueError(f"relay.{error}") from None
+        if self.relay.host and self.relay.lacks_leave:
+            raise ValueError("relay.refresh_token: leave to send for the second mailbox (docs/credentials.md)")
         if (self.username or self.sign_in != "password") and self.security == "none" and self.host not in LOOPBACK:
             raise ValueError('security: "starttls" or "tls", for a password may not travel in the clear')
 
@@ -104,7 +118,8 @@ class MailSettings:
             return None
         return MailSettings(
             relay.host, relay.sender or self.sender, relay.port, relay.security, relay.username, relay.password,
-            relay.ca_file, self.reply_to, self.ehlo_name,
+            relay.ca_file, self.reply_to, self.ehlo_name, relay.sign_in, relay.tenant, relay.client_id,
+            relay.client_secret, relay.refresh_token,
         )  # fmt: skip
 
     @property

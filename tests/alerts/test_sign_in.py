@@ -14,7 +14,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from makers import NOW
 
-from alerts.mail_settings import MailSettings
+from alerts.mail_settings import MailSettings, Relay
 from alerts.mailbox import Mailbox
 from alerts.mailer import deliver, probe
 from alerts.model import DeliveryFailed, Letter, MailKind, Refusal, Stage
@@ -139,6 +139,22 @@ def test_a_server_that_takes_only_tokens_is_not_called_unreachable(ways: tuple[s
 def test_a_server_that_takes_only_passwords_says_so_to_a_token() -> None:
     with a_server("PLAIN", "LOGIN") as (_, settings):
         assert "takes no OAuth2 token" in refusal_of(by_token(settings), "token").why
+
+
+def test_the_second_mail_server_signs_in_by_oauth2_too_and_needs_leave_in_the_settings() -> None:
+    app = Relay("smtp.second.example", username=NAME, sign_in="microsoft", tenant="t-1", client_id="c-1")
+    first = MailSettings("smtp.first.example", "Earshot <earshot@tessellateuk.example>")
+
+    for relay in (
+        replace(app, client_secret="s"),
+        replace(app, sign_in="google", client_secret="s", refresh_token="r"),
+    ):
+        second = replace(first, relay=relay).second
+        assert second is not None
+        assert (second.sign_in, second.client_id, second.refresh_token) == (relay.sign_in, "c-1", relay.refresh_token)
+    for lacking in (app, replace(app, sign_in="google", client_secret="s")):
+        with pytest.raises(ValueError, match="relay.refresh_token"):
+            replace(first, relay=lacking)
 
 
 def test_ways_that_we_do_not_know_are_named_and_nothing_else_of_the_server_s_words_is() -> None:
