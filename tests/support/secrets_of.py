@@ -13,7 +13,7 @@ from monitor.actions import Actor
 from monitor.intake import incident_of
 from monitor.outbox import note
 from monitor.store.tables import DigestRow, FeedbackRow, IncidentRow, PlatformRow, StatementRow, TallyRow
-from monitor.visibility import Deed, may_act
+from monitor.visibility import LEADERS, Deed, may_act
 
 SECRET = "zsecret"
 """The incident's name."""
@@ -133,7 +133,7 @@ def add_secret(house: PagesHouse, kind: str, *, takeover: bool = False, proposal
         if takeover:
             takeovers.begin(
                 session, house.app.desk, by=str(who), reason=f"Because of the {WORDS['takeover']}", now=house.now,
-                role=who.role, incident=SECRET,
+                role=who.role if who.role in LEADERS else "", incident=SECRET,
             )  # fmt: skip
 
     house.house.change(work)
