@@ -14,6 +14,7 @@ from monitor.data import resource
 from monitor.model import Named
 from monitor.scoring.mend import load_words
 from monitor.scoring.naming.forms import Forms, Strength
+from monitor.scoring.naming.pleas import Pleas
 from monitor.scoring.naming.roles import Roles
 from monitor.scoring.naming.saying import Answer, Finding, Saying, Scene
 from monitor.scoring.naming.tokens import Sort, Token, letters_at, tokens_of
@@ -60,6 +61,7 @@ class Naming:
         everyday: frozenset[str] = frozenset(),
     ) -> None:
         self._words = load_lists()
+        self._pleas = Pleas(self._words)
         self._names = tuple(names)
         self._everyday = everyday
         self._domains = frozenset(domain.casefold() for domain in domains)
@@ -78,6 +80,7 @@ class Naming:
         self._mailboxes = {person.email.casefold(): person.role for person in people if "@" in person.email}
         self._handles = {a.casefold(): p.role for p in people for a in p.known_as if a.startswith("@")}
         self._roles = Roles(words, frozenset(p.role for p in people), self._names, everyday)
+        self._has_ceo = any(person.role == "ceo" for person in people)
         self._saying = Saying(words, everyday, self._roles.ours)
         self._forms_from = lru_cache(maxsize=10_000)(self._find_forms_from)
         self._best = lru_cache(maxsize=4_000)(self._find_best)
@@ -104,6 +107,8 @@ class Naming:
         tokens = tokens_of(text)
         for role, answer in self._in_words(tokens, told=told):
             found[role] = max(answer, found.get(role, Answer.NOT))
+        if told and self._has_ceo and self._pleas.is_for_the_board(tuple(token.word for token in tokens)):
+            found["ceo"] = max(Answer.UNCLEAR, found.get("ceo", Answer.NOT))
         for link in links[:MAX_LINKS]:
             for finding in self._in_link(link):
                 found[finding.role] = max(Answer.UNCLEAR, found.get(finding.role, Answer.NOT))

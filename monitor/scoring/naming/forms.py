@@ -37,6 +37,12 @@ _SPELLINGS = (("ö", "oe"), ("ä", "ae"), ("ü", "ue"), ("å", "aa"), ("ø", "oe
 _PERSONAL = bag("""told said says knew knows lied lies sold stole hit touched sacked must should
     needs wants thinks blocked resigned hid shouted lets owns refused ignored threatened bullied u""")
 """What only a person does: before it a name that is a word needs no capital."""
+_TELL = bag("tell telling told inform informing warn warning")
+_TO = bag("to with from")
+_THIS = bag("this it that anything everything them not secret these")
+_SHUT = bag(". , ! ? ; : please pls or and because as but - ) so until") | {"\n"}
+_OPENS = bag(". ! ? hey hi hello dear oh please pls") | {"\n", '"', "'"}
+_CALLED_UPON = bag("please pls plz why stop dont cannot cant")
 _LONG = 8
 """Letters from which a family name may be written with two slips beside the right first name; one fewer where the
 length is about kept ("Ó Briain", "O'Brien")."""
@@ -224,7 +230,7 @@ class Forms:
     def _stands_out(self, tokens: Sequence[Token], start: int, end: int) -> bool:
         """A name that is a word too needs its capital, and at the start of a sentence something that she did or has."""
         token = tokens[start]
-        if token.word not in self._words_too:
+        if token.word not in self._words_too or (token.word in self.first and self._is_called_upon(tokens, start, end)):
             return True
         if not token.capital and (not start or tokens[start - 1].raw in {".", "!", "?", "\n"}):
             return end < len(tokens) and tokens[end].word in _PERSONAL
@@ -232,6 +238,21 @@ class Forms:
             return token.capital and self._acts(tokens, end)
         opens = not start or tokens[start - 1].raw in {".", "!", "?", "\n", '"', "'"}
         return not opens or token.owns or self._acts(tokens, end)
+
+    def _is_called_upon(self, tokens: Sequence[Token], start: int, end: int) -> bool:
+        """ "Don't tell grace", "keep this from mark", "Hope please stop", "will's boss": a name, however written."""
+        after = tokens[end].word if end < len(tokens) else ""
+        if tokens[start].owns and after in self._words.plea.superiors:
+            return True
+        before = [token.word for token in tokens[max(0, start - 2) : start]]
+        if before[-1:] and before[-1] in _TELL or (before[-1:] == ["let"] and after in self._words.plea.hears):
+            return True
+        if before[-1:] and before[-1] in _TO and len(before) > 1 and before[0] in _THIS:
+            return not after or after in _SHUT
+        opens = tokens[start].capital and (not before or before[-1] in _OPENS)
+        you = [token.word for token in tokens[end : end + 2]]
+        accused = you[:1] == ["you"] and (you[1:] and you[1] in self._words.personal and you[1].endswith("ed"))
+        return opens and (after in _CALLED_UPON or bool(accused))
 
     def _acts(self, tokens: Sequence[Token], at: int) -> bool:
         if at >= len(tokens):

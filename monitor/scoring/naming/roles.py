@@ -35,6 +35,7 @@ _WHO_OR_WHERE = bag("who that where why how what . , ! ? ;") | {"\n"}
 _ROLE_WORDS = ("executive", "director", "chairman", "chairwoman", "chairperson", "trustees", "chief", "managing")
 _PLACED = bag("manager general executive head man woman president")
 _OF = bag("@ of at for from over in to")
+_GREETING = bag("dear hi hello hey")
 _OUR_PLACE = bag("""this the your here that whole a youth childrens kids local so called entire uk own big board of""")
 
 
@@ -161,9 +162,14 @@ class Roles:
             return False
         if start > 1 and folded[start - 1] == "-" and folded[start - 2] in self._words.other_before:
             return False
-        if end < len(folded) and (
-            folded[end] in self._words.other_after
-            or (tokens[end - 1].owns and folded[end] in {"cut", "chair", "chairs"})
+        behind_her_back = "behind" in folded[max(0, start - 3) : start]
+        if (
+            end < len(folded)
+            and not behind_her_back
+            and (
+                folded[end] in self._words.other_after
+                or (tokens[end - 1].owns and folded[end] in {"cut", "chair", "chairs"})
+            )
         ):
             return False
         beside = any(f.start - end in range(3) or start - f.end in range(4) for f in named)
@@ -238,10 +244,13 @@ class Roles:
         )
 
     def _stands_alone(self, tokens: Sequence[Token], start: int, end: int) -> bool:
-        """ "The chief." said alone, or "(director)"."""
+        """ "(director)", or "Dear director,"."""
         before = tokens[start - 1].raw if start else "."
         after = tokens[end].raw if end < len(tokens) else "."
-        return before == "(" and after == ")"
+        greeted = (
+            start > 0 and tokens[start - 1].word in _GREETING and after in {",", ":", ".", "-", "you", "please", "why"}
+        )
+        return greeted or (before == "(" and after == ")")
 
     def _holds_house(self, token: Token) -> bool:
         if token.sort is Sort.WORD:

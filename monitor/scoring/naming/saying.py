@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 
+from monitor.scoring.naming.facing import Facing, unquoted
 from monitor.scoring.naming.forms import Strength
+from monitor.scoring.naming.pleas import Pleas
 from monitor.scoring.naming.tokens import Sort, Token, pieces_of
 from monitor.scoring.naming.welldoing import WellDoing
 from monitor.scoring.naming.words import Words, bag
@@ -78,6 +80,7 @@ _HE = bag("he she his her hes shes him")
 _NO = bag("not never isnt wasnt hardly no aint doesnt didnt cant wont less nothing")
 _MERELY = bag("has will would may might wants")
 _GREETING = bag("hello hi hey salaam salam salaams salams vanakkam namaste shalom hola bonjour ciao dear")
+_GREETED = {(word,) for word in _GREETING} | {()}
 _EQUALS = bag("= : - , was is by its being thats from aka called except")
 _LOOK_INTO = bag("investigate check sack suspend remove arrest stop watch look")
 _ANY = bag("anyone anybody nobody someone somebody any")
@@ -111,18 +114,20 @@ class Saying:
         self._everyday = everyday
         self._ours = ours
         self._well = WellDoing(words)
+        self._facing = Facing(words)
+        self._pleas = Pleas(words)
 
     def of(self, scene: Scene) -> Answer:
         """What the text says of the person at the scene's finding."""
         answer = self._weighed(scene)
+        if answer is Answer.NOT and (self._is_told_off(scene) or self._is_kept_from(scene)):
+            return Answer.UNCLEAR
         return min(answer, Answer.UNCLEAR) if scene.finding.lettered else answer
 
     def _weighed(self, scene: Scene) -> Answer:
         finding = scene.finding
-        if self._is_namesake(scene) or self._is_of_another_house(scene):
+        if self._is_somebody_else(scene):
             return Answer.NOT
-        if self._is_kept_from(scene):
-            return Answer.UNCLEAR
         if (addressed := self._addressed(scene)) is not None:
             return addressed or (Answer.NOT if scene.told and self._is_wished_for(scene) else self._of_handle(scene))
         if self._is_about(scene):
@@ -197,6 +202,9 @@ class Saying:
         return any(word in somebody or word in self._words.odd or word in ours for word in near)
 
     # ── somebody else ──
+
+    def _is_somebody_else(self, scene: Scene) -> bool:
+        return self._is_namesake(scene) or self._is_of_another_house(scene)
 
     def _is_namesake(self, scene: Scene) -> bool:
         finding, words = scene.finding, self._words
@@ -294,18 +302,19 @@ class Saying:
     # ── called for ──
 
     def _is_kept_from(self, scene: Scene) -> bool:
-        """ "Please do not tell the CEO": whoever must not hear of it may be whom it is of."""
-        cut = len(scene.lead)
-        for _ in range(3):
-            if self._words.kept_from.ends(scene.lead, cut):
-                return True
-            if not cut or scene.lead[cut - 1] not in _FILLERS:
-                return False
-            cut -= 1
-        return False
+        casual = scene.finding.loose and not scene.told
+        kept = not casual and self._pleas.keeps_from(scene.lead, scene.after, owns=scene.owns_something)
+        return kept and not self._is_somebody_else(scene)
+
+    def _is_told_off(self, scene: Scene) -> bool:
+        """ "Rowan, stop touching me", "Dear Rowan, my son says you hit him": not "my Rowan stop"."""
+        greeted = scene.begins or (len(scene.lead) < 4 and scene.lead[-1:] and scene.lead[-1] in _GREETING)
+        if not greeted or scene.owns_something or scene.finding.by_role or scene.finding.sort is not Sort.WORD:
+            return False
+        return self._facing.accuses(("\n", *scene.after, *scene.rest[:40])) and not self._is_kind(scene)
 
     def _addressed(self, scene: Scene) -> Answer | None:
-        if scene.owns_something and scene.after[:1] == ("attention",):
+        if scene.owns_something and (scene.after[:1] == ("attention",) or scene.after[:2] == ("eyes", "only")):
             return Answer.NOT
         if scene.owns_something and not self._is_belonging(scene):
             return None
@@ -428,6 +437,9 @@ class Saying:
 
     def _spoken_to(self, scene: Scene) -> Answer:
         text = scene.after + scene.rest
+        told_of = scene.lead[-1:] not in _GREETED and self._facing.passes_on(scene.after)
+        if told_of or self._facing.accuses((*scene.around, "\n", *text)):
+            return Answer.NOT if self._is_kind(scene) else Answer.UNCLEAR
         if text[1:2] == ("you",) and text[0] == "," and text[2:3] and text[2] not in _SHOULD:
             return Answer.UNCLEAR
         for n, word in enumerate(text[:-1]):
@@ -595,6 +607,11 @@ class Scene:
             f is not finding and f.role == finding.role and f.strength > Strength.FIRST for f in findings
         )
 
+    @cached_property
+    def around(self) -> tuple[str, ...]:
+        """The words before the name, also those of the sentences before."""
+        return (*(t.word for t in self.tokens[max(0, self._start - 30) : self._start]), *self.before)
+
     @property
     def polite(self) -> bool:
         """Whether the text asks for something."""
@@ -630,13 +647,7 @@ class Scene:
     @cached_property
     def plain_sentence(self) -> tuple[str, ...]:
         """The sentence without what it quotes."""
-        words: list[str] = []
-        quoted = False
-        for word in (*self.before, "§", *self.after):
-            quoted = quoted != (word == '"')
-            if not quoted:
-                words.append(word)
-        return tuple(words)
+        return unquoted((*self.before, "§", *self.after))
 
     @cached_property
     def said_here(self) -> Said:

@@ -82,6 +82,23 @@ class Well:
 
 
 @dataclass(frozen=True, slots=True)
+class Plea:
+    """What asks that somebody shall not know, and what is said to her of her own deeds."""
+
+    no: frozenset[str]
+    idle: frozenset[str]
+    tells: frozenset[str]
+    objects: frozenset[str]
+    hides: frozenset[str]
+    hears: frozenset[str]
+    superiors: frozenset[str]
+    above: frozenset[str]
+    managers: frozenset[str]
+    did: frozenset[str]
+    did_to: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Words:
     """Everything of ``config/naming.toml``."""
 
@@ -99,6 +116,7 @@ class Words:
     call: Phrases
     called: Phrases
     kept_from: Phrases
+    plea: Plea
     well: Well
     failed: Phrases
     spoken_to: Phrases
@@ -163,6 +181,7 @@ def load_words(path: Path | None = None) -> Words:
         call=_phrases(address["call"]),
         called=_phrases(address["called"]),
         kept_from=_phrases(address["kept_from"]),
+        plea=Plea(**{name: _set(text) for name, text in data["plea"].items()}),
         well=_well(data["well"]),
         failed=_phrases(address["failed"]),
         spoken_to=_phrases(address["spoken_to"]),

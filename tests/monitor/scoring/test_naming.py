@@ -155,6 +155,24 @@ def test_whoever_shall_not_hear_of_it_may_be_whom_it_is_of() -> None:
         assert "ceo" in answers(text, told=True), text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Only for the Chair please",
+        "for the trustees only, not management",
+        "Trustees only please: there were bruises on the girl",
+        "For the Chair's eyes only",
+        "nobody but the Chair should read this",
+        "I want to talk to the chair of trustees and nobody else",
+        "don't tell management",
+        "please keep this from the bosses",
+    ],
+)
+def test_what_is_for_the_board_alone_may_be_of_the_ceo(text: str) -> None:
+    assert "ceo" in answers(text, told=True)
+    assert "chair" not in answers(text, told=True)
+
+
 PEOPLE = (
     ("Rowan", "Ashdown"),
     ("Siân", "O’Brien"),
