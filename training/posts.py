@@ -22,7 +22,7 @@ CATEGORIES = tuple(Category)
 OUR_NAMES = ("Tessellate UK", "TessellateUK", "Tessellate-UK", "TUK")
 OLD_AUTHORS = frozenset(f"author-{letter}" for letter in "cdefghijkl")
 """Those who wrote cleverly: harm in witty small talk, plain danger words in campaigns."""
-HELD = ("author-n", "author-u", "author-w", "author-ak")
+HELD = ("author-am", "author-an")
 """Whole authors that one of the two trainings does not see: everyday comments, sadness and despair, two ordinary
 months of everything, replies and slang. Temperatures, share and lines are set on these."""
 DANGER = re.compile(

@@ -15,8 +15,9 @@ from monitor.scoring.rendering import US, answered, answering, place, plain, ren
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _TALK_OF = ("author-n", "author-w", "author-ad", "author-ag", "author-ah")
-_SHORT, _PARENT = 9, 25
-"""Words of a small talk that may stand beside a post, and of a post of ours that one may answer."""
+_SHORT, _PARENT, _ANSWER = 9, 25, 4
+"""Words of a small talk that may stand beside a post, and of a post that one may answer, at most; words of a harmless
+post from which it says something by itself, at least: "me too" under a disclosure is one more."""
 
 
 @dataclass(frozen=True)
@@ -25,18 +26,26 @@ class Company:
 
     small_talk: tuple[str, ...]
     our_posts: tuple[str, ...]
+    grave: tuple[str, ...] = ()
 
     @staticmethod
     def among(posts: Iterable[Labelled]) -> Company:
-        """The everyday comments and harmless posts of ours among ``posts``."""
+        """The everyday comments, the harmless posts of ours and the grave comments among ``posts``."""
+        posts = list(posts)
         calm = [post for post in posts if post.severity == 0 and post.mention.lang == "en"]
         talk = [post for post in calm if post.source in _TALK_OF and _is_small_talk(post)]
         ours = [post for post in calm if post.mention.kind is Kind.OWN_POST and _words(post) <= _PARENT]
-        return Company(tuple(_text(post) for post in talk), tuple(_text(post) for post in ours))
+        grave = [post for post in posts if post.severity == 3 and _stands_alone(post) and _words(post) <= _PARENT]
+        return Company(*(tuple(_text(post) for post in some) for some in (talk, ours, grave)))
 
 
 def _is_small_talk(post: Labelled) -> bool:
-    return post.mention.kind is Kind.COMMENT and post.mention.parent_text is None and _words(post) <= _SHORT
+    return _stands_alone(post) and _words(post) <= _SHORT
+
+
+def _stands_alone(post: Labelled) -> bool:
+    """Whether it is an English comment that answers nobody."""
+    return post.mention.kind is Kind.COMMENT and post.mention.parent_text is None and post.mention.lang == "en"
 
 
 def _words(post: Labelled) -> int:
@@ -52,16 +61,15 @@ def as_read(post: Labelled, rng: random.Random | None = None, company: Company =
     """The rendering of ``post``; with ``rng``, one of the many ways it might have reached us.
 
     What is varied says nothing of the level: whether a comment begins with our handle, slips of the finger,
-    punctuation left out, the sign at the end, small talk before or behind it, which harmless post of ours it stands
-    under.
+    punctuation left out, the sign at the end, small talk before or behind it, which harmless post of ours or which
+    grave comment it stands under.
     """
     if rng is None:
         return rendering(post.mention, post.names)
     where, text, parent = place(post.mention, post.names), _text(post), answered(post.mention, post.names)
     if post.mention.kind is not Kind.OWN_POST:
         text = _beside_small_talk(text, rng, company.small_talk)
-        if not parent and company.our_posts and rng.random() < 0.08:
-            parent = rng.choice(company.our_posts)
+        parent = parent or _any_parent(post, rng, company)
     if post.mention.kind in (Kind.COMMENT, Kind.TAG) and rng.random() < 0.15:
         text = text.removeprefix(f"@{US} ") if text.startswith(f"@{US} ") else f"@{US} {text}"
     if rng.random() < 0.15:
@@ -71,6 +79,16 @@ def as_read(post: Labelled, rng: random.Random | None = None, company: Company =
     if rng.random() < 0.2:
         text = mistyped(text, rng)
     return answering(f"{where} : {text}", parent)
+
+
+def _any_parent(post: Labelled, rng: random.Random, company: Company) -> str:
+    """Now and then a post that ``post`` might answer without meaning more or less for it."""
+    chance = rng.random()
+    if chance < 0.08 and company.our_posts:
+        return rng.choice(company.our_posts)
+    if chance > 0.9 and company.grave and post.severity in (0, 3) and _words(post) >= _ANSWER:
+        return rng.choice(company.grave)
+    return ""
 
 
 def _beside_small_talk(text: str, rng: random.Random, small_talk: Sequence[str]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ class Lines:
     category: float = 0.4
     beside: float = 0.5
     surely_crisis: float = 0.35
+    answer: float = 0.0
+    answer_middle: float = 0.5
     raise_watch: Reach = Reach(50_000, 300, 5_000)
     raise_alert: Reach = Reach(150_000, 1_000, 20_000)
     short_name: int = 4
@@ -128,6 +131,28 @@ def combine(found: RuleResult, reading: Reading | None, lines: Lines) -> Assessm
     elif severity < found.severity:
         signals = (*signals, Signal("reader.calm", _calm_words(reading), weight=-1.0))
     return _assessment(found, severity, categories, signals)
+
+
+def what_it_adds(reply: Reading, parent: Reading, lines: Lines) -> Reading:
+    """The reading of a reply, which was read together with the words that it answers, without what these say by
+    themselves: comfort under a disclosure is none, and what is grave under a calm post is the reply's own doing.
+
+    The odds of *alert or worse* are divided by the share ``lines.answer`` (an exponent) of the parent's own odds,
+    taken from ``lines.answer_middle`` on, the belief at which nothing changes.
+    """
+    before = _alert(reply)
+    shift = lines.answer * (_log_odds(_alert(parent)) - _log_odds(lines.answer_middle))
+    after = 1.0 / (1.0 + math.exp(shift - _log_odds(before)))
+    calm, grave = (1.0 - after) / max(1.0 - before, _LEAST), after / max(before, _LEAST)
+    a, b, c, d = reply.levels
+    return replace(reply, levels=(a * calm, b * calm, c * grave, d * grave))
+
+
+_LEAST = 1e-4
+
+
+def _log_odds(belief: float) -> float:
+    return math.log((belief + _LEAST) / (1.0 - belief + _LEAST))
 
 
 def _alert(reading: Reading) -> float:

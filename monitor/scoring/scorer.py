@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from connectors.model import Kind, Mention, Organisation, clean_text
 from monitor.data import resource
 from monitor.model import Assessment, Category, Named, Signal
 from monitor.scoring import learned
-from monitor.scoring.combine import FLOORED, Lines, RuleResult, combine, load_lines
+from monitor.scoring.combine import FLOORED, Lines, RuleResult, combine, load_lines, what_it_adds
 from monitor.scoring.copies import comparable, copy_mark, is_copy
 from monitor.scoring.gloss import Glossary, load_glossary
 from monitor.scoring.language import UNKNOWN, Languages
@@ -55,6 +55,12 @@ class Learnt:
 
 
 _WORD = re.compile(r"[^\W\d_]{2,}(?:'[^\W\d_]+)*")
+
+
+def _is_on_our_page(mention: Mention) -> bool:
+    """Whether it stands where people speak to us: under a post of ours, or in a thread of which we heard the post that it
+    answers. We hear of an answer without our name only because its thread is about us."""
+    return mention.kind is not Kind.MENTION or bool(mention.parent_text)
 
 
 _UNREADABLE = Signal(
@@ -121,9 +127,18 @@ class Scorer:
             asked = [n for n, result in enumerate(found) if result.addressed and mentions[n].text]
             plain = [self._in_plain_words(mentions[n], found[n].language) for n in asked]
             read = self._reader.read(plain, self._names) if plain else []
-            for n, reading in zip(asked, read, strict=True):
-                readings[n] = reading
+            parents = self._parents_of(self._reader, plain)
+            for n, mention, reading in zip(asked, plain, read, strict=True):
+                answered = parents.get(mention.parent_text or "")
+                readings[n] = reading if answered is None else what_it_adds(reading, answered, self._lines)
         return list(zip(found, readings, strict=True))
+
+    def _parents_of(self, reader: Reader, mentions: Iterable[Mention]) -> dict[str, Reading]:
+        """What ``reader`` reads in the words that ``mentions`` answer, each once, as comments of their own."""
+        answers = (mention for mention in mentions if mention.kind is not Kind.OWN_POST and mention.parent_text)
+        asked = {mention.parent_text or "": mention for mention in answers}
+        alone = [replace(mention, text=text, parent_text=None) for text, mention in asked.items()]
+        return dict(zip(asked, reader.read(alone, self._names), strict=True)) if alone else {}
 
     def _joined(self, result: RuleResult, reading: Reading | None) -> Assessment:
         joined = combine(result, reading, self._lines)
@@ -156,7 +171,7 @@ class Scorer:
         text = readable(mention.text)
         sheet = self._book.sheet(text)
         names_us = self._names_us(mention, text, sheet)
-        addressed = mention.kind is not Kind.MENTION or names_us or self._speaks_to_us(sheet)
+        addressed = _is_on_our_page(mention) or names_us or self._speaks_to_us(sheet)
         language = self._languages.of(text)
         hits = self._book.hits(sheet, own=own, about_us=names_us) if addressed else []
         return self._weigh(mention, sheet, hits, language, addressed=addressed, names_us=names_us, text=text)
@@ -217,7 +232,7 @@ class Scorer:
             signals=tuple(signal for _, signal in signals),
             calmed=lowered,
             addressed=addressed,
-            near=mention.kind is not Kind.MENTION
+            near=_is_on_our_page(mention)
             or (names_us and (language not in {"en", UNKNOWN} or self._book.has(sheet, "our_world"))),
             of_our_politics=own or self._book.has(sheet, "took_part") or Category.POLITICAL in categories,
             far=far,
