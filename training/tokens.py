@@ -15,6 +15,8 @@ from monitor.scoring.rendering import US, answered, answering, place, plain, ren
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _TALK_OF = ("author-n", "author-w", "author-ad", "author-ag", "author-ah")
+_TOGETHER = 0.4
+"""How often a short post gets small talk before or behind it; two harmless sentences are no plan."""
 _SHORT, _PARENT, _ANSWER = 9, 25, 4
 """Words of a small talk that may stand beside a post, and of a post that one may answer, at most; words of a harmless
 post from which it says something by itself, at least: "me too" under a disclosure is one more."""
@@ -93,7 +95,7 @@ def _any_parent(post: Labelled, rng: random.Random, company: Company) -> str:
 
 def _beside_small_talk(text: str, rng: random.Random, small_talk: Sequence[str]) -> str:
     """``text``, now and then with an everyday sentence before or behind it."""
-    if not small_talk or rng.random() >= 0.2:
+    if not small_talk or rng.random() >= (_TOGETHER if len(text.split()) <= _PARENT else _TOGETHER / 2):
         return text
     parts = [text, rng.choice(small_talk)]
     rng.shuffle(parts)

@@ -58,8 +58,8 @@ _WORD = re.compile(r"[^\W\d_]{2,}(?:'[^\W\d_]+)*")
 
 
 def _is_on_our_page(mention: Mention) -> bool:
-    """Whether it stands where people speak to us: under a post of ours, or in a thread of which we heard the post that it
-    answers. We hear of an answer without our name only because its thread is about us."""
+    """Whether it stands where people speak to us: under a post of ours, or in a thread of which we know the
+    words that it answers. We hear of an answer without our name only because its thread is about us."""
     return mention.kind is not Kind.MENTION or bool(mention.parent_text)
 
 
