@@ -52,6 +52,7 @@ IN_FACT_MISSPELT = frozenset(
         "heyyy",
         "yesss",
         "nooo",
+        "nooooo",
         "askin",
         "bringin",
         "comin",
