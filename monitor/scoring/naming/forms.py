@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from enum import IntEnum
@@ -37,10 +38,14 @@ _SPELLINGS = (("ö", "oe"), ("ä", "ae"), ("ü", "ue"), ("å", "aa"), ("ø", "oe
 _PERSONAL = bag("""told said says knew knows lied lies sold stole hit touched sacked must should
     needs wants thinks blocked resigned hid shouted lets owns refused ignored threatened bullied u""")
 """What only a person does: before it a name that is a word needs no capital."""
+AT_THE_TOP = bag("head hq headquarters office offices management leadership top upstairs")
+"""Where somebody works who is ours, after her first name."""
+_HUMP = re.compile("[a-z][A-Z]")
 _TELL = bag("tell telling told inform informing warn warning")
 _TO = bag("to with from")
 _THIS = bag("this it that anything everything them not secret these")
 _SHUT = bag(". , ! ? ; : please pls or and because as but - ) so until") | {"\n"}
+_JOINS = bag("what that because how when why if where said think know saw heard")
 _OPENS = bag(". ! ? hey hi hello dear oh please pls") | {"\n", '"', "'"}
 _CALLED_UPON = bag("please pls plz why stop dont cannot cant")
 _LONG = 8
@@ -57,9 +62,7 @@ class Forms:
         self.role = person.role
         self._words = words
         self._everyday = everyday | words.deeds
-        parts = name.replace(".", " ").split()
-        while len(parts) > 1 and plain(parts[0]) in words.titles:
-            parts = parts[1:]
+        parts = bare_name(name, words)
         given, middle, last = _taken_apart(parts, words)
         self.single = not given
         self._pieces = [pieces_of_name(part) for part in (*given, *middle, *last)]
@@ -208,16 +211,33 @@ class Forms:
         word = tokens[start].word
         if len(word) > 7 and (word in self._sure or any(is_slip(word, form) for form in self._long)):
             return start + 1, Strength.SURE
+        if word in self._sure and self._is_run_together(tokens[start]):
+            return start + 1, Strength.SURE
         end, last = self._longest(tokens, start, last=True)
         word = joined_words(tokens[start:end])
-        half = last is _Fit.HALF and len(word) > 3 and not self._is_everyday(word)
+        half = last is _Fit.HALF and len(word) > 3
+        half = half and (not self._is_everyday(word) or (tokens[start].capital and self._is_personal(tokens, end)))
         if last is _Fit.EXACT or half or (last is _Fit.NEAR and len(word) > 5):
             return (end, Strength.LAST) if self._stands_out(tokens, start, end) else None
         end, first = self._longest(tokens, start, last=False)
         listed = first is _Fit.SHORT and tokens[start].word in self.shorts and not self._is_everyday(tokens[start].word)
-        if first is _Fit.EXACT or listed or (first is _Fit.NEAR and len(tokens[start].word) > 5):
+        near = first is _Fit.NEAR and (len(tokens[start].word) > 5 or self._is_slip_that_acts(tokens, start, end))
+        if first is _Fit.EXACT or listed or near:
             return (end, Strength.FIRST) if self._stands_out(tokens, start, end) else None
         return None
+
+    def _is_personal(self, tokens: Sequence[Token], at: int) -> bool:
+        return at < len(tokens) and (tokens[at].word in _PERSONAL or tokens[at].word in self._words.personal)
+
+    def _is_slip_that_acts(self, tokens: Sequence[Token], start: int, end: int) -> bool:
+        """ "Rowam hit him", not "Ronan hit him": a slip in a short first name that gives nobody else's name."""
+        word, first = tokens[start].word, any(len(name) > 4 for name in self.first)
+        others = self._words.first_names | self._words.nicknames.keys()
+        return first and len(word) > 3 and word not in others and self._is_personal(tokens, end)
+
+    def _is_run_together(self, token: Token) -> bool:
+        """ "JoyKing", and "alikhan" where that is no word."""
+        return _HUMP.search(token.raw) is not None or (token.word in self._long and not self._is_everyday(token.word))
 
     def _honoured(self, tokens: Sequence[Token], start: int) -> tuple[int, Strength] | None:
         """ "Zeynep Hanım", "Singh sahib": a title that stands behind."""
@@ -247,11 +267,16 @@ class Forms:
         before = [token.word for token in tokens[max(0, start - 2) : start]]
         if before[-1:] and before[-1] in _TELL or (before[-1:] == ["let"] and after in self._words.plea.hears):
             return True
+        does = after == "posted" or after in _PERSONAL
+        if does and before[-1:] and before[-1] in _JOINS:
+            return True
         if before[-1:] and before[-1] in _TO and len(before) > 1 and before[0] in _THIS:
             return not after or after in _SHUT
         opens = tokens[start].capital and (not before or before[-1] in _OPENS)
-        you = [token.word for token in tokens[end : end + 2]]
-        accused = you[:1] == ["you"] and (you[1:] and you[1] in self._words.personal and you[1].endswith("ed"))
+        you = [token.word for token in tokens[end : end + 4]]
+        if opens and after in {"from", "at", "in"} and AT_THE_TOP.intersection(you):
+            return True
+        accused = you[:1] == ["you"] and (len(you) > 1 and you[1] in self._words.personal and you[1].endswith("ed"))
         return opens and (after in _CALLED_UPON or bool(accused))
 
     def _acts(self, tokens: Sequence[Token], at: int) -> bool:
@@ -422,6 +447,21 @@ def _begins_like(name: str, word: str) -> bool:
         return False
     lengths = range(max(1, len(word) - slips), min(len(name), len(word) + slips) + 1)
     return any(is_slip(word, name[:length], slips) for length in lengths)
+
+
+def bare_name(name: str, words: Words) -> list[str]:
+    """The parts of a name without titles, letters behind it, and what stands in brackets: "Dr Priya Raman MBE"."""
+    parts = re.sub(r"\([^()]{0,60}\)|\[[^\[\]]{0,60}\]|[\".]", " ", readable(name)).split(",")[0].split()
+    while len(parts) > 1 and plain(parts[0]) in words.titles_of_names:
+        parts = parts[1:]
+    while len(parts) > 2 and plain(parts[-1]) in words.letters_behind and _is_written_so(parts[-1]):
+        parts = parts[:-1]
+    return parts
+
+
+def _is_written_so(letters: str) -> bool:
+    """ "MA" behind a name, and "Esq"; "Ma" is a family name."""
+    return not letters.istitle() or plain(letters) in {"esq", "jr", "jnr", "snr", "rtd"}
 
 
 def joined_words(tokens: Sequence[Token]) -> str:

@@ -8,7 +8,7 @@ from enum import IntEnum
 from functools import cached_property
 
 from monitor.scoring.naming.facing import Facing, unquoted
-from monitor.scoring.naming.forms import Strength
+from monitor.scoring.naming.forms import AT_THE_TOP, Strength
 from monitor.scoring.naming.pleas import Pleas
 from monitor.scoring.naming.tokens import Sort, Token, pieces_of
 from monitor.scoring.naming.welldoing import WellDoing
@@ -252,6 +252,8 @@ class Saying:
     def _is_apposed(self, scene: Scene) -> bool:
         after = scene.after[1:] if scene.after[:1] in {(",",), ("(",)} else scene.after
         if not after or self._ours.intersection(after[:5]) or scene.owns_something or scene.finding.lettered:
+            return False
+        if after[0] in {"from", "at", "in"} and AT_THE_TOP.intersection(after[1:4]):
             return False
         if after[0].isdigit() or self._words.apposed.at(after, 0):
             return True

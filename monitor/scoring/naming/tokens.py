@@ -51,7 +51,24 @@ _TOKEN = re.compile(
 )
 _SORTS = {"link": Sort.LINK, "email": Sort.EMAIL, "tag": Sort.TAG, "word": Sort.WORD, "number": Sort.WORD}
 _LETTERS = str.maketrans({"æ": "ae", "œ": "oe", "þ": "th", "ð": "d"})
-_DOTTED = re.compile(r"\b[Cc]\.[Ee]\.[Oo]\b\.?")
+_DOTTED = re.compile(r"\b[Cc][.\-] ?[Ee][.\-] ?[Oo]\b\.?")
+_HYPHENED = re.compile(
+    r"(?<![\w-])(managing|chief|executive|exec|director|board|general)-(?=director|exec|officer|general|chair)"
+    r"|(?<![\w-])(chair)-(?=man\b|woman\b|person\b|of\b)",
+    re.IGNORECASE,
+)
+_RUN_ON = re.compile(
+    r"\b(the|your|our|dear|tell|hey|hi)(?=(?:ceo|director|boss|chief|chair(?:man|woman|person)|managing)(?:\b|[A-Z]))"
+    r"|\b((?i:the|your|our|dear|tell))(?=(?:CEO|[A-Z][a-z]+)(?:[A-Z]|\b))"
+    r"|\b(CEO)(?=[a-rt-z][a-z]+\b)|(?<=[a-z])(Chief|Managing|Executive)(?=Executive|Director|Officer)",
+)
+_SPELT_MAIL = re.compile(
+    r"\b([\w+-]{1,40}(?:(?:\.| ?[(\[]dot[)\]] ?| dot )[\w+-]{1,40}){0,3})(?: at | ?[(\[]at[)\]] ?)"
+    r"([\w-]{1,63}(?:(?:\.| ?[(\[]dot[)\]] ?| dot )[\w-]{2,63}){1,4})",
+    re.IGNORECASE,
+)
+_DOTS = re.compile(r" ?[(\[]dot[)\]] ?| dot ", re.IGNORECASE)
+_NUMBERED = re.compile(r"([^\W\d_]{5,40})\d{2,4}")
 
 
 def plain(word: str) -> str:
@@ -63,11 +80,22 @@ def plain(word: str) -> str:
 def tokens_of(text: str) -> list[Token]:
     """The tokens of ``text``, which is capped."""
     found: list[Token] = []
-    for match in _TOKEN.finditer(_DOTTED.sub("CEO", readable(text[:MAX_TEXT]))):
+    for match in _TOKEN.finditer(_respelt(readable(text[:MAX_TEXT]))):
         found.append(_token(match))
         if len(found) >= MAX_TOKENS:
             break
     return found
+
+
+def _respelt(text: str) -> str:
+    """``text`` with roles that are run into the word before apart, and a mail address that is spelt out in one."""
+    text = _RUN_ON.sub(lambda found: found[0] + " ", _DOTTED.sub("CEO", text))
+    if "-" in text:
+        text = _HYPHENED.sub(lambda found: found[0][:-1] + " ", text)
+    small = text.casefold()
+    if " dot " in small or "dot)" in small or "dot]" in small or "at)" in small or "at]" in small:
+        text = _SPELT_MAIL.sub(lambda found: _DOTS.sub(".", f"{found[1]}@{found[2]}"), text)
+    return text
 
 
 def _token(match: re.Match[str]) -> Token:
@@ -83,9 +111,13 @@ def _token(match: re.Match[str]) -> Token:
 
 
 def _undisguised(word: str) -> str:
-    """The word as compared; "R0wan" without the digit that stands for a letter."""
+    """The word as compared; "R0wan" without the digit that stands for a letter, "rowanashdown89"
+    without its number.
+    """
     if word.isalpha() or word.isdigit():
         return plain(word)
+    if (numbered := _NUMBERED.fullmatch(word)) is not None:
+        return plain(numbered[1])
     return plain(next(iter(leet(word)), word))
 
 

@@ -104,6 +104,8 @@ class Words:
 
     titles: frozenset[str]
     titles_behind: frozenset[str]
+    titles_of_names: frozenset[str]
+    letters_behind: frozenset[str]
     plain_roles: Mapping[str, Phrases]
     bound_roles: Mapping[str, Phrases]
     other_before: frozenset[str]
@@ -169,6 +171,8 @@ def load_words(path: Path | None = None) -> Words:
     return Words(
         titles=_set(data["titles"]),
         titles_behind=_set(data["titles_behind"]),
+        titles_of_names=_set(data["titles"]) | _set(data["titles_of_names"]),
+        letters_behind=_set(data["letters_behind"]),
         plain_roles={role: _phrases(lists["plain"]) for role, lists in data["roles"].items()},
         bound_roles={role: _phrases(lists["bound"]) for role, lists in data["roles"].items()},
         other_before=_set(other["before"]),
@@ -187,7 +191,7 @@ def load_words(path: Path | None = None) -> Words:
         spoken_to=_phrases(address["spoken_to"]),
         spoken_at_once=_phrases(address["spoken_at_once"]),
         personal=_set(address["personal"]),
-        first_names=_set(address["first_names"]),
+        first_names=_set(address["first_names"]) | _set(data["short"]["others"]),
         belongings=_set(address["belongings"]),
         thanks=_phrases(data["tone"]["thanks"]),
         odd=_set(data["tone"]["odd"]),

@@ -173,6 +173,61 @@ def test_what_is_for_the_board_alone_may_be_of_the_ceo(text: str) -> None:
     assert "chair" not in answers(text, told=True)
 
 
+@pytest.mark.parametrize(
+    "who",
+    [
+        "the C-E-O", "the c.e.o", "C. E. O.", "managing-director", "Chief-Executive", "the executive-director", "TheCEO",
+        "yourCEO", "theceo", "yourboss", "theDirector", "theChiefExecutive", "rowanashdown89", "rowan_ashdown89",
+        "RowanAshdown", "rowan at tessellateuk dot example", "rowan(at)tessellateuk(dot)example",
+        "rowan dot ashdown at tessellateuk dot example", "R.A., Chief Executive,", "Rowan from head office",
+        "Rowan at HQ", "Rowam", "Rowwan",
+    ],
+)  # fmt: skip
+def test_however_she_is_written_she_is_recognised(who: str) -> None:
+    ours = build_naming(
+        HOUSE, (Named("ceo", "Rowan Ashdown", "rowan@tessellateuk.example"), Named("chair", "Imogen Vale"))
+    )
+    spoken = ours.spoken(f"{who} hit my child", told=True)
+    assert "ceo" in {*spoken.of, *spoken.perhaps}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ronan hit my son", "Roman hit my son", "Rowena touched my daughter", "Megan hit my son", "Rohin hit my son",
+        "meet me at tesco dot com they said", "Rowan from year 9 hit my son", "Rowan from the chip shop hit my son",
+        "vice-chair of the school hit my son", "the co-director of the film lied", "YouTube is full of lies",
+        "wheel-chair hit my son", "covid19 hurt us", "thechair broke and my son fell", "room 22 hit by a ball",
+        "PayPal stole my money", "deputy-director of the pool hit my son",
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_her_is_nobody(text: str) -> None:
+    assert answers(text, "Rowan Ashdown", "Imogen Vale", told=True) == set()
+
+
+@pytest.mark.parametrize(
+    ("listed", "last"),
+    [
+        ("Dr Priya Raman MBE", "Raman"), ("Prof Dame Ruth Ekwueme DBE FRS", "Ekwueme"), ("Sam Petrov (she/her)", "Petrov"),
+        ("Kiran Nair, PhD", "Nair"), ("The Rev'd Canon Alan Webb OBE DL", "Webb"), ("Amal Haddad KC", "Haddad"),
+        ("Jay Pole Esq.", "Pole"), ("Mary Skinner BSc (Hons)", "Skinner"), ("Wei Ma", "Ma"), ("Cllr Bill Green JP", "Green"),
+    ],
+)  # fmt: skip
+def test_titles_and_letters_in_the_settings_hide_no_family_name(listed: str, last: str) -> None:
+    assert answers(f"{last} touched my son", listed, "Imogen Vale", told=True) == {"ceo"}
+    assert answers(f"Dr {last} hit my lad", listed, "Imogen Vale", told=True) == {"ceo"}
+
+
+@pytest.mark.parametrize(
+    "name", ["Will Young", "Grace Hope", "Mark Price", "Joy King", "Rose Church", "Dean Bishop", "May Day", "Ali Khan"]
+)
+def test_a_full_name_of_everyday_words_needs_no_capitals_before_a_deed(name: str) -> None:
+    assert answers(f"{name.lower()} hit my lad", name, "Imogen Vale", told=True) == {"ceo"}
+    assert answers(f"{name.replace(' ', '')} hit my lad", name, "Imogen Vale", told=True) == {"ceo"}
+    last = name.split()[1].lower()
+    assert answers(f"my lad was hit at the {last} house", name, "Imogen Vale", told=True) == set()
+
+
 PEOPLE = (
     ("Rowan", "Ashdown"),
     ("Siân", "O’Brien"),
