@@ -71,10 +71,11 @@ def is_of_the_example(address: str) -> bool:
 
 def are_one_mailbox(one: str, other: str) -> bool:
     """Whether two addresses lead to one mailbox: case, a ``+tag``, and Gmail's dots make no difference."""
-    return _mailbox(one) == _mailbox(other)
+    return mailbox_of(one) == mailbox_of(other)
 
 
-def _mailbox(address: str) -> str:
+def mailbox_of(address: str) -> str:
+    """The one form of every address that leads to the same mailbox."""
     local, _, domain = on_the_wire(address).casefold().rpartition("@")
     local = local.partition("+")[0] or local
     if domain in {"gmail.com", "googlemail.com"}:

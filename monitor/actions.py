@@ -15,14 +15,14 @@ from alerts.model import MailKind, Severity
 from alerts.signs import cut
 from alerts.takeover import State
 from connectors.model import clean_text
-from monitor import audit, takeovers
+from monitor import audit, persons, takeovers
 from monitor.escalation import may_be_closed_by_link
 from monitor.intake import incident_of, new_incident_id
 from monitor.keys import Keys
 from monitor.model import IncidentState
 from monitor.outbox import ROLE_WORDS, Desk, note, supersede
 from monitor.store.tables import FeedbackRow, IncidentRow, MentionRow, PersonRow
-from monitor.visibility import ACKNOWLEDGED, TOOL, Deed, Person, decides_alone, may_act, may_see
+from monitor.visibility import ACKNOWLEDGED, TOOL, Deed, Person, decides_alone, hidden_from, may_act, may_see
 
 MAX_WORDS = 2_000
 """Characters of a note or a reason that are kept."""
@@ -192,11 +192,11 @@ def give_to_ceo(session: Session, desk: Desk, incident_id: str, actor: Actor, no
     and is told as of any other. False when that was said before. Raises ``NotAllowed`` where it is clear.
     """
     before = session.get(IncidentRow, incident_id)
-    if before is not None and "ceo" in before.cleared_of and "ceo" not in before.spoken_of and may_see(actor, before):
+    said_before = before is not None and "ceo" in before.cleared_of and "ceo" not in hidden_from(before)
+    if said_before and may_see(actor, before):
         return False
     row = incident_row(session, incident_id, actor, Deed.FOR_CEO)
-    row.perhaps_of = [role for role in row.perhaps_of if role != "ceo"]
-    row.cleared_of = [*row.cleared_of, "ceo"]
+    persons.clear(row, desk, "ceo")
     supersede(session, row.id, now)
     note(session, row.id, now, str(actor), "This is for the CEO: it is not about her. Shown to the CEO from now on.")
     if row.state == IncidentState.CLOSED.value:
@@ -256,11 +256,12 @@ def tip(
     if not said and not url:
         raise NotAllowed("Say what worries you, or paste the link of the post; best both.")
     spoken = desk.naming.spoken(said, links=(url,), told=True)
+    sure = desk.roster.with_their_others((*spoken.of, "ceo") if about_ceo else spoken.of)
     row = IncidentRow(
         id=new_incident_id(),
         category=None,
-        spoken_of=sorted({*spoken.of, "ceo"} if about_ceo else spoken.of),
-        perhaps_of=[role for role in spoken.perhaps if role != "ceo" or not about_ceo],
+        spoken_of=sorted(sure),
+        perhaps_of=[role for role in desk.roster.with_their_others(spoken.perhaps) if role not in sure],
         severity=int(Severity.ALERT),
         state=IncidentState.OPEN.value,
         opened_at=now,

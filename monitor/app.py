@@ -113,8 +113,15 @@ class App:
         """Who is told, by role; from the settings as they are now."""
         return self.roster.by_role
 
-    def take_people(self, people: People) -> None:
-        """From now on these are the people of the settings, everywhere."""
+    def take_people(self, people: People) -> int:
+        """From now on these are the people of the settings, everywhere, and in the memory too. Returns how many
+        changed."""
+        from monitor import persons
+
+        return persons.take(self, people)
+
+    def list_people(self, people: People) -> None:
+        """Ask these people from now on; for ``monitor.persons``, which brings the memory into line first."""
         self.settings = replace(self.settings, people=people)
         self.roster.take(people)
         self.naming.take(people.named)

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Table, create_engine, delete, event, func, in
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from monitor import audit, forgetting, journal, own_files
+from monitor import audit, forgetting, journal, own_files, people, persons
 from monitor.app import App
 from monitor.clock import Clock, utc_now
 from monitor.daemon import sole_instance
@@ -344,6 +344,7 @@ def _replay(app: App, session: Session, later: Losses, now: datetime) -> int:
             row.recheck_at = now  # what was deleted there meanwhile is found out at once
     for use in later.used:
         session.merge(LinkUseRow(id=use.id, purpose=use.purpose, used_at=use.used_at))
+    persons.keep(session, people.present_holders(session))  # of the backup's time, before those of today are known
     for standing in later.standings:
         session.merge(standing)
     for (table, number), ended_at in later.closed.items():

@@ -26,7 +26,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from monitor import people, rounds
+from monitor import persons, rounds
 from monitor.app import App
 from monitor.clock_jump import Jumps, put_back, steady
 from monitor.distress import DAMAGED, FULL, OLDER, Distress, Trouble, free_space
@@ -204,7 +204,7 @@ class Daemon:
         self._known = identity.recall(self.app.settings.state_dir)
         self.lease.take()
         app = self.app
-        app.database.in_transaction(lambda s: people.settle(s, app.keys, app.roster, app.clock()))
+        persons.begin(app)
         self.app.poller.prepare(self.app.stations)
         freed = self.app.dispatcher.free()
         if freed:

@@ -306,6 +306,7 @@ class Intake:
             after = replace(after, mentions=before.mentions)  # an edit is not another mention
         if before is None and row.history:
             after = replace(after, history=True)
+        after = self._with_their_other_roles(after)
         after = self._save(session, before, after, mention, now)
         row.incident_id = after.id
         open_incidents[after.id] = after
@@ -318,6 +319,10 @@ class Intake:
                 after = _told(session, after, now)
                 open_incidents[after.id] = after
         takeovers.consider(session, self.desk, after, now, is_own=mention.kind is Kind.OWN_POST)
+
+    def _with_their_other_roles(self, incident: Incident) -> Incident:
+        others = self.desk.roster.with_their_others
+        return replace(incident, spoken_of=others(incident.spoken_of), perhaps_of=others(incident.perhaps_of))
 
     def _save(
         self, session: Session, before: Incident | None, after: Incident, mention: Mention, now: datetime

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from alerts.addresses import mailbox_of
 from alerts.model import Recipient
 from monitor import audit
 from monitor.keys import Keys
 from monitor.links import LIFE, Holder, Purpose, Ticket
+from monitor.scoring.naming.words import load_words
+from monitor.scoring.text import fold
 from monitor.settings import People, Person
 from monitor.store.tables import AlertRow, PersonRow, SessionRow, StandingRow
 
@@ -27,6 +30,12 @@ LEADING = ("ceo", "chair", "operator")
 """Roles that one person holds."""
 
 ROLES = (*LEADING, "poster", "staff")
+
+Identity = tuple[str, str]
+"""What stands for a person whatever their role: keyed hashes of mailbox and name. Empty ones are nobody's."""
+
+Holders = Mapping[str, Sequence[Identity]]
+"""Who holds each role."""
 
 _LONGEST = max(life for purpose, life in LIFE.items() if purpose is not Purpose.TIP)
 """The link that is handed out is nobody's, so its life does not count."""
@@ -79,6 +88,13 @@ class Roster:
             first.setdefault(person.email.casefold(), person)
         return tuple(first.values())
 
+    def with_their_others(self, roles: Sequence[str]) -> tuple[str, ...]:
+        """``roles``, and what else their holders are of CEO, Chair and operator. One mailbox or one name is one
+        person."""
+        held = [(role, (mailbox_of(p.email), folded(p.name))) for role, p in self.by_role.items()]
+        meant = [who for role, who in held if role in roles]
+        return tuple(dict.fromkeys((*roles, *(r for r, who in held if any(is_same(who, one) for one in meant)))))
+
     def is_listed(self, role: str, email: str) -> bool:
         """Whether somebody with this address stands in this role."""
         return any((p.role, p.email.casefold()) == (role, email.casefold()) for p in self.all)
@@ -98,6 +114,62 @@ def _listed(people: People) -> _Listed:
     known = {poster.email.casefold() for poster in posters}
     posters += [p for p in everybody if p.role == "staff" and p.email.casefold() not in known]
     return _Listed(by_role, tuple(posters), tuple(everybody), tuple(tables))
+
+
+def is_same(one: Identity, other: Identity) -> bool:
+    """Whether two are one person: one mailbox, or one name."""
+    return any(mine and mine == theirs for mine, theirs in zip(one, other, strict=True))
+
+
+def folded(name: str) -> str:
+    """A name as it is compared: without titles, case, accents and the like."""
+    parts = [fold(part.strip(".,")) for part in name.replace("\u2019", "'").split()]
+    while len(parts) > 1 and parts[0] in load_words().titles:
+        parts = parts[1:]
+    return " ".join(parts)
+
+
+def identity_of(keys: Keys, name: str, email: str) -> Identity:
+    """What stands for a person whatever their role; it tells nothing of them."""
+    return keys.digest("mailbox", mailbox_of(email)), _named(keys, name)
+
+
+def holders_of(keys: Keys, roster: Roster) -> dict[str, list[Identity]]:
+    """Who holds each role by the settings."""
+    found: dict[str, list[Identity]] = {}
+    for role, person in roster.tables:
+        found.setdefault(role, []).append(identity_of(keys, person.name, person.email))
+    return found
+
+
+def present_holders(session: Session) -> dict[str, list[Identity]]:
+    """Who holds each role by the memory: as the settings were when last looked at."""
+    found: dict[str, list[Identity]] = {}
+    listed = StandingRow.left_at.is_(None) & (StandingRow.named != "")
+    for row in session.scalars(select(StandingRow).where(listed)):
+        found.setdefault(row.role, []).append((row.mailbox, row.named))
+    return found
+
+
+def present_roles(session: Session) -> frozenset[str]:
+    """CEO, Chair and operator, as far as the memory knows of one."""
+    return frozenset(role for role in present_holders(session) if role in LEADING)
+
+
+def is_unsettled(session: Session) -> bool:
+    """Whether nobody of the settings was ever looked at."""
+    return not session.scalar(select(func.count()).where(StandingRow.stated != ""))
+
+
+def newcomers(session: Session, keys: Keys, roster: Roster) -> list[tuple[str, Person]]:
+    """Whoever newly has a role in ``roster``, or is called or written otherwise than when last looked at. Nobody the
+    first time of all."""
+    if is_unsettled(session):
+        return []
+    rows = session.scalars(select(StandingRow).where(StandingRow.left_at.is_(None), StandingRow.named != ""))
+    known, listed = {row.mark: row.stated for row in rows}, _by_mark(keys, roster)
+    marks = ((role, person, mark_of(keys, role, person.email)) for role, person in roster.tables)
+    return [(role, person) for role, person, mark in marks if known.get(mark) != _stated(keys, listed[mark])]
 
 
 def mark_of(keys: Keys, role: str, email: str) -> str:
@@ -159,7 +231,9 @@ def settle(session: Session, keys: Keys, roster: Roster, now: datetime) -> int:
     """
     known = {row.mark: row for row in session.scalars(select(StandingRow))}
     first_time = not any(row.stated for row in known.values())
-    before = {row.role: row.named for row in known.values() if row.left_at is None and row.role in LEADING}
+    before = {
+        row.role: row.named for row in known.values() if row.left_at is None and row.role in LEADING and row.named
+    }
     listed = _by_mark(keys, roster)
     changed = sum(
         _enter(session, keys, known.get(mark), mark, person, first_time, now) for mark, person in listed.items()
@@ -178,8 +252,14 @@ def settle(session: Session, keys: Keys, roster: Roster, now: datetime) -> int:
 def introduce(session: Session, keys: Keys, roster: Roster, person: Recipient, now: datetime) -> Holder:
     """Whose a link is that is made for a person of the settings just read, whom the daemon may not know of yet."""
     mark = mark_of(keys, person.role, person.email)
-    if session.scalar(select(func.count()).where(StandingRow.stated != "")):
-        _enter(session, keys, session.get(StandingRow, mark), mark, _by_mark(keys, roster)[mark], False, now)
+    if not is_unsettled(session):
+        row = session.get(StandingRow, mark)
+        was = (row.mailbox, row.named) if row is not None else ("", "")
+        _enter(session, keys, row, mark, _by_mark(keys, roster)[mark], False, now)
+        session.flush()
+        session.get_one(StandingRow, mark).mailbox, session.get_one(StandingRow, mark).named = (
+            was  # the daemon's to say
+        )
     return Holder(person.role, mark, epoch_of(session, mark))
 
 
@@ -218,14 +298,16 @@ def _enter(
     now: datetime,
 ) -> bool:
     """Remember what the settings say of one person. True where that is news."""
-    stated = keys.digest("person-table", *sorted(person.tables))
+    stated = _stated(keys, person)
+    mailbox, named = identity_of(keys, person.name, person.email)
     if row is not None and row.stated == stated and row.left_at is None:
+        row.mailbox, row.named = mailbox, named
         return False
     was_known = row is not None and bool(row.stated)
     if row is None:
         row = StandingRow(mark=mark, epoch="", since=now)
         session.add(row)
-    row.role, row.stated, row.named, row.left_at = person.role, stated, _named(keys, person.name), None
+    row.role, row.stated, row.mailbox, row.named, row.left_at = person.role, stated, mailbox, named, None
     if first_time and not _changed_hands(session, person, now):
         return False
     renew(session, mark, now)
@@ -234,8 +316,12 @@ def _enter(
     return True
 
 
+def _stated(keys: Keys, person: _Stated) -> str:
+    return keys.digest("person-table", *sorted(person.tables))
+
+
 def _named(keys: Keys, name: str) -> str:
-    return keys.digest("person-name", " ".join(name.split()).casefold())
+    return keys.digest("person-name", folded(name)) if folded(name) else ""
 
 
 def _changed_hands(session: Session, person: _Stated, now: datetime) -> bool:

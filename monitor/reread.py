@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from alerts.model import MailKind
-from monitor import logs, people, whom_to_tell
+from monitor import logs, whom_to_tell
 from monitor.app import App
 from monitor.clock import say_moment
 from monitor.settings import Settings, SettingsError, load
@@ -38,14 +38,12 @@ class Reader:
             log.info("the settings file can be used again")
             self._app.settings_fault = self._told = ""
         if fresh.people != self._app.settings.people:
-            self._take(fresh, now)
+            self._take(fresh)
 
-    def _take(self, fresh: Settings, now: datetime) -> None:
+    def _take(self, fresh: Settings) -> None:
         app = self._app
         logs.blank_also(fresh.secrets)
-        roster = people.Roster(fresh.people)
-        changed = app.database.in_transaction(lambda s: people.settle(s, app.keys, roster, now))
-        app.take_people(fresh.people)
+        changed = app.take_people(fresh.people)
         app.database.in_transaction(app.dispatcher.readdress)
         log.info("the people of the settings were read anew", extra={"changed": changed})
 

@@ -175,6 +175,8 @@ class IncidentRow(Base):
     """Roles of whom it may say something: hidden from them too until somebody says that it does not."""
     cleared_of: Mapped[list[Any]] = mapped_column(default=list)
     """Roles of whom somebody said that it does not speak: later posts that only may do so hide it no more."""
+    persons: Mapped[list[Any]] = mapped_column(default=list)
+    """Who is meant by those roles, by keyed hashes alone (``monitor.persons``), once people changed."""
     history: Mapped[bool] = mapped_column(default=False)
     drill: Mapped[bool] = mapped_column(default=False)
     source: Mapped[str] = mapped_column(String(20), default="mention")
@@ -398,6 +400,7 @@ class StandingRow(Base):
     mark: Mapped[str] = mapped_column(String(40), primary_key=True)
     role: Mapped[str] = mapped_column(String(20), default="")
     stated: Mapped[str] = mapped_column(String(64), default="")
+    mailbox: Mapped[str] = mapped_column(String(64), default="")
     named: Mapped[str] = mapped_column(String(64), default="")
     epoch: Mapped[str] = mapped_column(String(20))
     since: Mapped[datetime]

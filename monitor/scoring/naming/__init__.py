@@ -85,6 +85,10 @@ class Naming:
         self._forms_from = lru_cache(maxsize=10_000)(self._find_forms_from)
         self._best = lru_cache(maxsize=4_000)(self._find_best)
 
+    def of_others(self, people: Sequence[Named]) -> Naming:
+        """The same house with other people."""
+        return Naming(people, names=self._names, domains=self._domains, everyday=self._everyday)
+
     def _find_forms_from(self, word: str) -> tuple[Forms, ...]:
         return tuple(forms for forms in self._forms if forms.may_begin(word))
 
