@@ -192,9 +192,9 @@ def _answers(session: Session, naming: Naming) -> Iterable[tuple[str, Spoken]]:
     for incident, words, link in session.execute(tips):
         yield incident, naming.spoken(words, links=(link,) if link else (), told=True)
     columns = (MentionRow.incident_id, MentionRow.text, MentionRow.author_name, MentionRow.author_handle)
-    for incident, text, name, handle in session.execute(select(*columns).where(MentionRow.incident_id.is_not(None))):
-        if incident and (text or name or handle):
-            yield incident, naming.spoken(text or "", author=f"{name or ''} , @{handle or ''}")
+    for about, text, name, handle in session.execute(select(*columns).where(MentionRow.incident_id.is_not(None))):
+        if about and (text or name or handle):
+            yield about, naming.spoken(text or "", author=f"{name or ''} , @{handle or ''}")
 
 
 def _note_found(session: Session, keys: Keys, new: Sequence[tuple[str, Person]], named: Mapping[str, Spoken]) -> None:
