@@ -60,7 +60,8 @@ _OF_ONE = frozenset({"takeover_proposed"})
 """Messages that stand and fall with the incident of their facts."""
 
 TIPS = frozenset({"tip"})
-BUNDLED = frozenset({"alert", "alert_update", "unscored"}) | TIPS
+RINGS = frozenset({"ring"})
+BUNDLED = frozenset({"alert", "alert_update", "unscored"}) | TIPS | RINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +281,7 @@ class Dispatcher:
                 select(func.count()).where(*self._bundled_with(due), is_owed(), AlertRow.retry_at <= now)
             )
             return None if (waiting or 0) <= room else now  # else the first few would leave and the rest wait
-        if due.template not in TIPS and not _is_storm(session, now):
+        if due.template not in TIPS | RINGS and not _is_storm(session, now):
             return max(now, moments[-1] + SOON)
         until = moments[-1] + ROUNDUP_EVERY
         if len(moments) >= STORM_MAILS:
@@ -433,8 +434,8 @@ def _counts(due: AlertRow) -> ColumnElement[bool]:
 
 def _kind_of(due: AlertRow) -> frozenset[str]:
     """What counts and leaves together with an alert: tips, which anybody with the link can send, are counted apart, so
-    that many of them hold up nothing else."""
-    return TIPS if due.template in TIPS else BUNDLED - TIPS
+    that many of them hold up nothing else; and so is what asks to ring somebody, which tips bring about too."""
+    return next((kind for kind in (TIPS, RINGS) if due.template in kind), BUNDLED - TIPS - RINGS)
 
 
 def _is_storm(session: Session, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from monitor.settings import Person, Settings
 
 def look(settings: Settings) -> Iterator[Finding]:
     """A fault where somebody would never be told, a note where it depends on the house."""
-    ceo, chair = settings.people.ceo, settings.people.chair
+    ceo, chair, operator = settings.people.ceo, settings.people.chair, settings.people.operator
     if chair is not None and addresses.are_one_mailbox(ceo.email, chair.email):
         yield Finding(
             Level.BAD,
@@ -20,6 +20,14 @@ def look(settings: Settings) -> Iterator[Finding]:
             "the CEO is mailed to the CEO.",
             "Write the Chair's own address into [people.chair].",
         )
+    for role, leader in (("CEO", ceo), ("Chair", chair)):
+        if leader is not None and operator is not None and addresses.are_one_mailbox(leader.email, operator.email):
+            yield Finding(
+                Level.BAD,
+                f"The operator and the {role} have one mailbox: they count as one person, so where something is about "
+                f"the {role} nobody can be asked in the operator's place to ring somebody.",
+                "Write an address of the operator's own into [people.operator], or of somebody else who can be rung.",
+            )
     special = [(place, address) for place, address in _addresses(settings) if addresses.is_special(address)]
     left = [place for place, address in special if addresses.is_of_the_example(address)]
     if left and settings.mail.host not in LOOPBACK:

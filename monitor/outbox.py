@@ -27,6 +27,10 @@ CHAIN = frozenset({"alert", "alert_update", "tip", "ring", "roundup"})
 REPEATED_AFTER = timedelta(hours=1)
 """What one person does again is mailed again after this."""
 
+HANDFUL = 5
+"""What one person does over so many incidents within ``REPEATED_AFTER`` is mailed for each; beyond that one mail more
+says that it goes on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -101,6 +105,14 @@ class Desk:
             return False
         session.merge(ToldRow(key=key, at=now))
         return True
+
+    def place_this_hour(self, session: Session, who: str, what: str, to: str, now: datetime) -> int:
+        """The how-manieth mail in an hour this would be to the role ``to`` of what ``who`` did, from 1 on; 0 beyond
+        ``HANDFUL`` and the one that says that it goes on."""
+        for place in range(1, HANDFUL + 2):
+            if self.is_first_this_hour(session, who, f"{what} {place}", to, now):
+                return place
+        return 0
 
     def next_word_at(self, session: Session, who: str, what: str, about: str, now: datetime) -> datetime:
         """When it may be told that ``who`` did this: now, or when an hour is over since it was told last."""

@@ -243,7 +243,7 @@ def _tell(session: Session, desk: Desk, before: Mapping[str, _Now], now: datetim
         if after.decider in ("", was.decider) or row.state == IncidentState.CLOSED.value or row.history:
             continue
         note(session, row.id, now, "Earshot", "People in the settings changed: somebody else decides about this now.")
-        row.next_step = 0
+        row.next_step, row.rung_at = 0, None
         desk.advance(session, row, incident_of(row), now)
         if row.state != IncidentState.OPEN.value:
             row.next_step_at = None

@@ -265,6 +265,8 @@ def roundup(writer: Writer) -> Notice:
         items.setdefault(row.incident_id or row.id, item)
     gravest = max((item.severity for item in items.values()), default=writer.severity)
     headline = f"{count(len(items), 'incident')} at once"
+    if writer.recipient.role == STAND_IN and any(row.template == "ring" for row in rows):
+        return _rings(writer, tuple(items.values()), gravest)
     return Notice(
         headline=headline,
         subject=f"{headline}, round-up {writer.row.id[:6]}",
@@ -275,6 +277,24 @@ def roundup(writer: Writer) -> Notice:
         coverage=writer.coverage(),
         without_links=writer.without_links(),
         reader="You are told because you decide about our social media (policy 4.16)." if items else "",
+    )
+
+
+def _rings(writer: Writer, items: tuple[Item, ...], severity: Severity) -> Notice:
+    """Many matters for which somebody must be rung: each page says whom, and stops its reminders."""
+    headline = f"Please ring somebody now: {count(len(items), 'incident')} cannot wait"
+    return Notice(
+        headline=headline,
+        subject=f"{headline}, round-up {writer.row.id[:6]}",
+        severity=severity,
+        where="",
+        moment=say_moment(writer.house.now, writer.house.zone, now=writer.house.now),
+        tag="RING",
+        summary="Much came in at once. What it says stands in Earshot and not in this mail. Ring a trustee of whom it "
+        "does not speak, say how many incidents wait, and open them one by one to say that you have rung.",
+        items=items,
+        without_links=writer.without_links(takeover=False),
+        reader="You are told because nobody else is left, or has acted.",
     )
 
 

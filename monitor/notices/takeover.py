@@ -210,7 +210,7 @@ def takeover_proposed(writer: Writer) -> Notice:
     return _takeover(
         writer,
         "Takeover is proposed",
-        facts=(Fact("Reason", reason),) if reason else (),
+        facts=(*_said(("Reason", reason)), *_said(("No more mails", _goes_on(writer)))),
         reference=incident if may_see(writer.recipient, about) else "",
         links=present(
             writer.link(Purpose.TAKEOVER, incident, "Begin takeover", main=True) if decides else None,
@@ -218,6 +218,19 @@ def takeover_proposed(writer: Writer) -> Notice:
         ),
         without_links=writer.without_links(incident) if decides else "",
         coverage=writer.coverage(),
+    )
+
+
+def _said(pair: tuple[str, str]) -> tuple[Fact, ...]:
+    return (Fact(*pair),) if pair[1] else ()
+
+
+def _goes_on(writer: Writer) -> str:
+    who = writer.word("goes_on")
+    return (
+        f"{who} proposes it over one incident after another. What else they propose within the hour stands in the log"
+        if who
+        else ""
     )
 
 

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from alerts.model import MailKind, Severity
 from monitor import actions, audit, drill, registers, report, takeovers
 from monitor.actions import NotAllowed
-from monitor.outbox import note
+from monitor.outbox import HANDFUL, note
 from monitor.store.tables import CardTickRow, IncidentRow, RegisterRow, StatementRow
 from monitor.visibility import Deed, may_act, may_see, visible_to
 from monitor.web.doing import change, change_and_show
@@ -292,10 +292,15 @@ def propose(incident_id: str) -> BaseResponse:
             note(session, row.id, now, str(who.actor), f"DRILL: takeover proposed: {reason}", for_keepers=True)
             return
         desk, over_since = house.app.desk, takeovers.over_since(session)
-        facts = {"incident": row.id, "reason": f"{who.actor}: {reason}"}
-        if desk.is_first_this_hour(session, who.mark, f"propose since {over_since}", row.id, now):
+        head, what = desk.head_of(session, row), f"propose since {over_since}"
+        place = 0
+        if desk.is_first_this_hour(session, who.mark, what, row.id, now):
+            place = desk.place_this_hour(session, who.mark, what, head.role, now)
+        if place:
+            goes_on = str(who.actor) if place > HANDFUL else ""
+            facts = {"incident": row.id, "reason": f"{who.actor}: {reason}", "goes_on": goes_on}
             desk.owe(
-                session, "takeover_proposed", MailKind.TAKEOVER, desk.head_of(session, row), now,
+                session, "takeover_proposed", MailKind.TAKEOVER, head, now,
                 key=f"{row.id}:{who.mark}:{over_since}:{now.isoformat()}", severity=Severity.CRISIS, facts=facts,
             )  # fmt: skip
         takeovers.propose(session, row.id, now, by=str(who.actor), reason=reason)

@@ -236,6 +236,27 @@ def test_one_mailbox_for_ceo_and_chair_is_warned_of_and_makes_the_doctor_red(ins
     assert "FAULT  The CEO and the Chair have one mailbox" in examined.output
 
 
+@pytest.mark.parametrize("role", ["CEO", "Chair"])
+def test_an_operator_with_the_mailbox_of_who_leads_is_warned_of_and_makes_the_doctor_red(
+    installation: Installation, role: str
+) -> None:
+    box = "rowan@tessellateuk.example" if role == "CEO" else "chair@tessellateuk.example"
+    installation.write(
+        connectors__x=X,
+        people__ceo={"name": "Rowan Ashdown", "email": "rowan@tessellateuk.example"},
+        people__chair={"name": "Imogen Vale", "email": "chair@tessellateuk.example"},
+        people__operator={"name": "Kit Marlow", "email": box},
+    )
+
+    checked = installation.run("config", "check")
+    examined = installation.run("doctor", "--offline")
+
+    assert checked.exit_code == OK
+    assert f"Warning: The operator and the {role} have one mailbox" in checked.output
+    assert examined.exit_code == NO
+    assert f"FAULT  The operator and the {role} have one mailbox" in examined.output
+
+
 def test_the_example_s_own_addresses_are_a_fault_where_mail_goes_out_into_the_world(installation: Installation) -> None:
     mail = {"host": "smtp.charity.org.uk", "from": "Earshot <earshot@charity.org.uk>"}
     installation.write(connectors__x=X, mail=mail)

@@ -8,7 +8,8 @@ from makers import a_mention, an_assessment
 
 from alerts.model import Severity
 from monitor import actions
-from monitor.testing import House
+from monitor.settings import People, Person
+from monitor.testing import PEOPLE, House
 
 MakeHouse = Callable[..., House]
 
@@ -47,3 +48,20 @@ def test_a_flood_of_tips_holds_up_no_alert(make_house: MakeHouse) -> None:
 
     newest = house.inbox("ceo")[before:]
     assert any("at once" not in letter.subject for letter in newest)
+
+
+def test_without_a_chair_thirty_tips_about_the_ceo_are_few_calls_to_ring_somebody(make_house: MakeHouse) -> None:
+    house = make_house("facebook")
+    house.app.take_people(
+        People(Person("Rowan Ashdown", PEOPLE["ceo"]), None, Person("Kit Marlow", PEOPLE["operator"]))
+    )
+    for n in range(30):
+        tell(house, f"The CEO hit child number {n}")
+    house.fast_forward(minutes=9)
+
+    rung = house.inbox("operator")
+    assert 1 <= len(rung) <= 8
+    assert "30 incidents" in "".join(letter.subject + letter.text for letter in rung)
+    assert all("RING" in letter.subject for letter in rung)
+    assert not any("hit child" in letter.text for letter in rung)
+    assert house.inbox("ceo") == []

@@ -279,6 +279,24 @@ def test_fifty_proposals_of_one_person_in_an_hour_are_one_mail_and_another_perso
     assert len(house.alerts("takeover_proposed")) == 4
 
 
+def test_proposals_of_one_person_over_many_incidents_are_a_handful_of_mails_and_one_that_says_so(
+    house: PagesHouse,
+) -> None:
+    staff = house.signed_in("staff")
+    for n in range(12):
+        house.incident(f"p{n}")
+        do(staff, f"/incidents/p{n}/propose", reason=f"It spreads fast, {n}")
+
+    owed = house.alerts("takeover_proposed")
+    assert len(owed) == 6
+    assert [row.facts["goes_on"] for row in owed if row.facts["goes_on"]] == ["Sol Perry (staff)"]
+    assert all(any(line.startswith("Proposed takeover") for line in house.log(f"p{n}")) for n in range(12))
+
+    house.later(hours=1, minutes=1)
+    do(staff, "/incidents/p11/propose", reason="Still")
+    assert len(house.alerts("takeover_proposed")) == 7
+
+
 def test_handing_it_to_the_chair_twenty_times_is_one_mail_an_hour(house: PagesHouse) -> None:
     house.incident()
     ceo = house.signed_in("ceo")
