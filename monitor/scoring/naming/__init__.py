@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from connectors.model import Organisation
+from connectors.model import MAX_TEXT, Organisation
 from monitor.data import resource
 from monitor.model import Named
 from monitor.scoring.mend import load_words
+from monitor.scoring.naming.abroad import Abroad, Scripts
 from monitor.scoring.naming.forms import Forms, Strength
 from monitor.scoring.naming.pleas import Pleas
 from monitor.scoring.naming.roles import Roles
@@ -62,6 +63,7 @@ class Naming:
     ) -> None:
         self._words = load_lists()
         self._pleas = Pleas(self._words)
+        self._abroad = Abroad(self._words)
         self._names = tuple(names)
         self._everyday = everyday
         self._domains = frozenset(domain.casefold() for domain in domains)
@@ -80,7 +82,10 @@ class Naming:
         self._mailboxes = {person.email.casefold(): person.role for person in people if "@" in person.email}
         self._handles = {a.casefold(): p.role for p in people for a in p.known_as if a.startswith("@")}
         self._roles = Roles(words, frozenset(p.role for p in people), self._names, everyday)
-        self._has_ceo = any(person.role == "ceo" for person in people)
+        self._scripts = Scripts(
+            ((p.role, name) for p in people for name in (p.name, *p.known_as) if not name.startswith("@")), words
+        )
+        self._present = frozenset(person.role for person in people)
         self._saying = Saying(words, everyday, self._roles.ours)
         self._forms_from = lru_cache(maxsize=10_000)(self._find_forms_from)
         self._best = lru_cache(maxsize=4_000)(self._find_best)
@@ -111,13 +116,18 @@ class Naming:
         tokens = tokens_of(text)
         for role, answer in self._in_words(tokens, told=told):
             found[role] = max(answer, found.get(role, Answer.NOT))
-        if told and self._has_ceo and self._pleas.is_for_the_board(tuple(token.word for token in tokens)):
-            found["ceo"] = max(Answer.UNCLEAR, found.get("ceo", Answer.NOT))
-        for link in links[:MAX_LINKS]:
-            for finding in self._in_link(link):
-                found[finding.role] = max(Answer.UNCLEAR, found.get(finding.role, Answer.NOT))
-        for role in self._writers(author):
+        for role in self._perhaps(text, tokens, links, told=told) | self._writers(author):
             found[role] = max(Answer.UNCLEAR, found.get(role, Answer.NOT))
+        return found
+
+    def _perhaps(self, text: str, tokens: list[Token], links: Sequence[str], *, told: bool) -> set[str]:
+        """The roles that are found in ways that are never certain."""
+        words = tuple(token.word for token in tokens)
+        found = {finding.role for link in links[:MAX_LINKS] for finding in self._in_link(link)}
+        found |= self._abroad.spoken_of(words) & self._present
+        found |= self._scripts.named(text[:MAX_TEXT], told=told)
+        if told and "ceo" in self._present and self._pleas.is_for_the_board(words):
+            found.add("ceo")
         return found
 
     def _in_words(self, tokens: list[Token], *, told: bool) -> list[tuple[str, Answer]]:

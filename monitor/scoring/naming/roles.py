@@ -34,7 +34,7 @@ _NO_SLIPS = bag("directory directors directly executives chiefs trustee chairmen
 _WHO_OR_WHERE = bag("who that where why how what . , ! ? ;") | {"\n"}
 _ROLE_WORDS = ("executive", "director", "chairman", "chairwoman", "chairperson", "trustees", "chief", "managing")
 _PLACED = bag("manager general executive head man woman president")
-_OF = bag("@ of at for from over in to")
+_OF = bag("@ of at for from over in to de du des del")
 _GREETING = bag("dear hi hello hey")
 _OUR_PLACE = bag("""this the your here that whole a youth childrens kids local so called entire uk own big board of""")
 

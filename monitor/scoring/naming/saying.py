@@ -51,7 +51,7 @@ _ENDS = frozenset({".", "!", "?", "\n", ";"})
 _FILLERS = bag(
     """the your our please pls this that it on again back directly whoever is about with mr mrs ms miss mister madam
     sir pani pan panie senor senora straight also just any by a dear me own if kindly via both actual , - : / ( " '
-    know kind personal """
+    know kind personal la le les el madame monsieur """
 )
 _ASKS = bag(
     """is are do does can could will would when where who whos which any anyone has have may shall

@@ -62,6 +62,8 @@ _RUN_ON = re.compile(
     r"|\b((?i:the|your|our|dear|tell))(?=(?:CEO|[A-Z][a-z]+)(?:[A-Z]|\b))"
     r"|\b(CEO)(?=[a-rt-z][a-z]+\b)|(?<=[a-z])(Chief|Managing|Executive)(?=Executive|Director|Officer)",
 )
+_LEADING = ("ceo", "director", "boss", "chief", "chair", "managing")
+_HUMP = re.compile("[a-z][A-Z]")
 _SPELT_MAIL = re.compile(
     r"\b([\w+-]{1,40}(?:(?:\.| ?[(\[]dot[)\]] ?| dot )[\w+-]{1,40}){0,3})(?: at | ?[(\[]at[)\]] ?)"
     r"([\w-]{1,63}(?:(?:\.| ?[(\[]dot[)\]] ?| dot )[\w-]{2,63}){1,4})",
@@ -89,10 +91,12 @@ def tokens_of(text: str) -> list[Token]:
 
 def _respelt(text: str) -> str:
     """``text`` with roles that are run into the word before apart, and a mail address that is spelt out in one."""
-    text = _RUN_ON.sub(lambda found: found[0] + " ", _DOTTED.sub("CEO", text))
+    text = _DOTTED.sub("CEO", text)
+    small = text.casefold()
+    if any(word in small for word in _LEADING) or _HUMP.search(text):
+        text = _RUN_ON.sub(lambda found: found[0] + " ", text)
     if "-" in text:
         text = _HYPHENED.sub(lambda found: found[0][:-1] + " ", text)
-    small = text.casefold()
     if " dot " in small or "dot)" in small or "dot]" in small or "at)" in small or "at]" in small:
         text = _SPELT_MAIL.sub(lambda found: _DOTS.sub(".", f"{found[1]}@{found[2]}"), text)
     return text

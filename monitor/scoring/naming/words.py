@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from monitor.data import resource
+from monitor.scoring.text import fold
 
 Phrase = tuple[str, ...]
 
@@ -99,6 +100,40 @@ class Plea:
 
 
 @dataclass(frozen=True, slots=True)
+class Stems:
+    """Words, and beginnings of words; ``begins``: the first three letters of each."""
+
+    whole: frozenset[str]
+    stems: tuple[str, ...]
+    begins: frozenset[str]
+
+    def hold(self, word: str) -> bool:
+        """Whether ``word`` is one of them."""
+        return word in self.whole or word.startswith(self.stems)
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """Words for those who lead and for what they did, in one language."""
+
+    roles: Mapping[str, Stems]
+    bound: Stems
+    articles: frozenset[str]
+    who: frozenset[str]
+    deeds: Stems
+    call: Stems
+    elsewhere: Stems
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """How the letters of other scripts sound; behind one of ``consonants`` an "a" is heard where no vowel follows."""
+
+    letters: Mapping[str, str]
+    consonants: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Words:
     """Everything of ``config/naming.toml``."""
 
@@ -142,6 +177,8 @@ class Words:
     particles: frozenset[str]
     letters: Mapping[str, str]
     abbreviations: frozenset[str]
+    abroad: tuple[Language, ...]
+    script: Script
 
     def is_deed(self, words: Phrase) -> bool:
         """Whether ``words``, which follow a name, begin with something that its bearer does: "owns the", "is a"."""
@@ -208,8 +245,42 @@ def load_words(path: Path | None = None) -> Words:
         words_too=_set(data["short"]["words_too"]),
         particles=_set(data["short"]["particles"]),
         abbreviations=_set(data["short"]["abbreviations"]),
+        abroad=tuple(_language(code, lists) for code, lists in data["abroad"].items()),
+        script=Script(
+            {**_pairs(data["script"]["letters"]), **_pairs(data["script"]["vowels"])},
+            _pairs(data["script"]["consonants"]),
+        ),
         letters=dict(reversed(pair.split()) for pair in data["short"]["letters"].split(",")),
     )
+
+
+def _language(code: str, data: Mapping[str, str]) -> Language:
+    bound, definite = data.get("bound", ""), ("ال", "وال", "") if code == "ar" else ("",)
+    roles = {"ceo": f"{data['ceo']} {bound}", "chair": data["chair"]}
+    return Language(
+        roles={role: _stems(text, definite) for role, text in roles.items()},
+        bound=_stems(bound),
+        articles=_folded(data.get("articles", "")),
+        who=_folded(data["who"]),
+        deeds=_stems(data["deeds"]),
+        call=_stems(data["call"]),
+        elsewhere=_stems(data["elsewhere"]),
+    )
+
+
+def _folded(text: str) -> frozenset[str]:
+    return frozenset(fold(word) for word in text.split())
+
+
+def _stems(text: str, prefixes: Iterable[str] = ("",)) -> Stems:
+    words = [prefix + word for prefix in prefixes for word in text.split()]
+    whole = frozenset(fold(word) for word in words if not word.endswith("*"))
+    stems = tuple(sorted({fold(word[:-1]) for word in words if word.endswith("*")}))
+    return Stems(whole, stems, frozenset(word[:3] for word in (*whole, *stems)))
+
+
+def _pairs(text: str) -> dict[str, str]:
+    return {sign: sound for sign, _, sound in (pair.strip().partition(" ") for pair in text.split(","))}
 
 
 def _describing(data: Mapping[str, str]) -> Describing:

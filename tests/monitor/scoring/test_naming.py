@@ -228,6 +228,16 @@ def test_a_full_name_of_everyday_words_needs_no_capitals_before_a_deed(name: str
     assert answers(f"my lad was hit at the {last} house", name, "Imogen Vale", told=True) == set()
 
 
+ABROAD = [json.loads(line) for line in (WORDINGS / "abroad.jsonl").read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("row", ABROAD, ids=[row["text"] for row in ABROAD])
+def test_a_role_in_another_language_and_a_name_in_another_script_are_unclear_at_least(row: dict[str, str]) -> None:
+    """Roles in Polish, Somali, Arabic, Urdu, Welsh, French, Spanish and German; Cyrillic, Arabic and Devanagari letters."""
+    found = answers(row["text"], "Rowan Ashdown", "Imogen Vale", told=row["kind"] == "tip")
+    assert found == ({row["means"]} - {"nobody"})
+
+
 PEOPLE = (
     ("Rowan", "Ashdown"),
     ("Siân", "O’Brien"),
