@@ -123,6 +123,7 @@ def restore(settings: Settings, source: Path, *, clock: Clock = utc_now) -> str:
         app.database.in_transaction(search.purge)
         app.database.compact()
         identity.adopt(app.database, app.keys, settings.state_dir)
+        identity.set_aside(app.database, settings.state_dir)
     return (
         f"Restored the backup of {made_at:%Y-%m-%d %H:%M} UTC. {counts} entries that were erased, deleted or forgotten "
         f"since then did not come back. {forgetting.say(forgotten)} "
@@ -134,6 +135,7 @@ def restore(settings: Settings, source: Path, *, clock: Clock = utc_now) -> str:
 def _present_head(app: App) -> str:
     """The head of the audit that the restore replaces, where the present database can be read at all."""
     try:
+        identity.guard(app.database, app.settings.state_dir)
         with app.database.read() as session:
             return audit.head(session)
     except (DBAPIError, sqlite3.Error, StoreLost):
@@ -155,6 +157,7 @@ def adopt(app: App) -> str:
     """Take what lies at the store's place for the store that we know from now on: begin anew where nothing lies there.
     Erasures are made again. Returns a sentence for the operator. Raises ``monitor.daemon.AnotherInstance``."""
     with sole_instance(app.settings.state_dir):
+        identity.set_aside(app.database, app.settings.state_dir)
         is_new = migrate.is_empty(app.database)
         migrate.upgrade(app.database)
         make_keys(app.settings.state_dir)
@@ -221,6 +224,7 @@ class Losses:
 def _later_losses(app: App) -> Losses:
     """The losses since the backup, where the present database can be read at all."""
     try:
+        identity.guard(app.database, app.settings.state_dir)
         with app.database.read() as session:
             wordless = select(MentionRow.platform, MentionRow.external_id).where(MentionRow.text.is_(None))
             losses = Losses(

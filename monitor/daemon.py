@@ -31,7 +31,7 @@ from monitor.app import App
 from monitor.clock_jump import Jumps, put_back, steady
 from monitor.distress import DAMAGED, FULL, OLDER, Distress, Trouble, free_space
 from monitor.notify import notify
-from monitor.store import identity
+from monitor.store import identity, old_log
 from monitor.store.database import StoreLost, is_away
 from monitor.store.soundness import examine
 from monitor.store.tables import LeaseRow, ProgressRow
@@ -185,7 +185,7 @@ class Daemon:
         self._known: identity.Known | None = None
         self._owed: dict[Trouble, datetime] = {}
         self._whole_at = 0.0
-        self._is_mended = False
+        self._is_mended = self._is_noted = False
         self._least_free: int | None = None
         self._sending: set[Future[None]] = set()
         self._pollers = ThreadPoolExecutor(max_workers=max(1, len(app.stations)), thread_name_prefix="poll")
@@ -268,6 +268,7 @@ class Daemon:
         self._senders.shutdown(wait=False, cancel_futures=True)
         with contextlib.suppress(Exception):
             self.lease.give_back()
+        self._note_loss()
         self.app.close()
         log.info("ended")
 
@@ -327,9 +328,22 @@ class Daemon:
             self._progress[name] = time.monotonic()  # the loop goes round; a new process would not mend the database
             if isinstance(error, StoreLost):
                 self.lease.drop()
+                self._note_loss()
             self._broke(error, name)
         except Exception:  # bulkhead: a tick
             log.exception("a tick broke down", extra={"loop": name})
+
+    def _note_loss(self) -> None:
+        """Remember in the state folder which file was lost, so that the next start lays no log over another one."""
+        database = self.app.database
+        if self._is_noted or not database.is_lost():
+            return
+        try:
+            old_log.note(database, self.app.settings.state_dir)
+            self._is_noted = True
+            log.warning("the store is lost; its log is not folded into what lies there now")
+        except OSError as error:
+            log.error("the loss could not be noted", extra={"error": type(error).__name__})
 
     def _broke(self, error: Exception, part: str) -> None:
         """Note what broke a part of the daemon. A database that is away is told by ``Distress``, in one line for all
@@ -432,6 +446,7 @@ class Daemon:
         began, database = time.monotonic(), self.app.database
         if began < self._whole_at or database.is_lost():
             return
+        identity.look_at_the_name(database, self._known)
         was, database.damage = database.damage, examine(database)
         self._whole_at = time.monotonic() + 100 * (time.monotonic() - began)
         if database.damage and not was:
@@ -458,6 +473,8 @@ class Daemon:
         if self._known is None or not database.is_lost() or not identity.is_back(database, self.app.settings.state_dir):
             return
         database.reopen()
+        old_log.forget(self.app.settings.state_dir)
+        self._is_noted = False
         log.warning("the store that was lost is back")
 
     def every(self, interval: timedelta, name: str, work: Callable[[datetime], None]) -> None:

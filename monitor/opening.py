@@ -35,6 +35,7 @@ def for_reading(app: App) -> None:
     """Make sure of the store for a command that only asks. Makes nothing, changes nothing. Raises ``NoStoreYet``,
     ``OtherVersion``, ``DatabaseUnreachable``, ``StoreLost``, ``SchemaTooNew``."""
     database, state_dir = app.database, app.settings.state_dir
+    identity.guard(database, state_dir)
     if not database.is_absent():
         database.check()
     if identity.recognise(database, state_dir) is Found.NEW:
@@ -54,6 +55,7 @@ def for_writing(
     there. ``patience`` is how long a server is waited for that is being started, ``whole`` looks for damage in all of
     an SQLite file. Raises ``DatabaseUnreachable``, ``StoreLost``, ``SchemaTooNew``, ``KeyUnreadable``, OSError."""
     database, state_dir = app.database, app.settings.state_dir
+    identity.guard(database, state_dir)
     if not database.is_absent():
         _wait_for(database, patience)
         if whole and (damage := examine(database)):

@@ -10,9 +10,9 @@ from monitor import journal, told, whom_to_tell
 from monitor.app import AUDIT_KEYED, App
 from monitor.daemon import LOCK
 from monitor.keys import KEY
-from monitor.store.place import IDENTITY, POINTER
+from monitor.store.place import IDENTITY, LOST, POINTER
 
-STATE = (KEY, IDENTITY, LOCK, AUDIT_KEYED, journal.NAME, told.NAME, whom_to_tell.NAME)
+STATE = (KEY, IDENTITY, LOST, LOCK, AUDIT_KEYED, journal.NAME, told.NAME, whom_to_tell.NAME)
 """What lies in the state folder beside the database."""
 
 

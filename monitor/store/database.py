@@ -5,6 +5,7 @@ The settings are those of the reliability notes, section 4; each was measured th
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import random
@@ -197,6 +198,17 @@ class Database:
             passing=passing,
         )
 
+    def lost_file(self) -> tuple[os.stat_result, str]:
+        """Where the file that was opened lies on the disk, and a hash of its content; an empty one where the file was
+        overwritten in its place. Call it only once ``look`` raised."""
+        assert self._opened is not None
+        return self._opened.lost_file()
+
+    def lose(self, error: StoreLost) -> None:
+        """From now on ``look`` raises ``error``: what lies at the path is not what was opened."""
+        if self._opened is not None:
+            self._opened.lose(error)
+
     def is_lost(self) -> bool:
         """Whether ``look`` raises."""
         try:
@@ -229,8 +241,10 @@ class Database:
             self.fold_log()
 
     def close(self) -> None:
-        """Close every connection; on SQLite after folding the write-ahead log into the file."""
-        self.fold_log()
+        """Close every connection; on SQLite after folding the write-ahead log into the file, where we opened it: what
+        lies there once we let go of it may be another one."""
+        if self._opened is None or self._opened.is_known():
+            self.fold_log()
         self.reopen()
 
 
@@ -271,9 +285,12 @@ class OpenedFile:
         self._lock = threading.Lock()
         self._descriptor: int | None = None
         self._lost: StoreLost | None = None
+        self._is_overwritten = False
 
     def connect(self) -> sqlite3.Connection:
-        """A connection to the file, which must be there."""
+        """A connection to the file, which must be there, and the one that was opened before: another one would get
+        the log of ours. Raises ``StoreLost``."""
+        self.look()
         return sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw", uri=True, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000
         )
@@ -287,7 +304,7 @@ class OpenedFile:
     def forget(self) -> None:
         """Know nothing of the file any more; call it only when no connection is left."""
         with self._lock:
-            self._lost = None
+            self._lost, self._is_overwritten = None, False
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
@@ -298,6 +315,26 @@ class OpenedFile:
             if self._descriptor is None:
                 return b""
             return os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
+
+    def is_known(self) -> bool:
+        """Whether it was opened and not let go of since."""
+        with self._lock:
+            return self._descriptor is not None
+
+    def lost_file(self) -> tuple[os.stat_result, str]:
+        """The file that was opened, and a hash of its content; empty where it was overwritten."""
+        with self._lock:
+            if self._descriptor is None:
+                return os.stat(self.path), ""
+            status = os.fstat(self._descriptor)
+            if self._is_overwritten or os.pread(self._descriptor, len(_MAGIC), 0) != _MAGIC:
+                return status, ""
+            return status, digest_of(self._descriptor)
+
+    def lose(self, error: StoreLost) -> None:
+        """Call the file lost: its content is another's now."""
+        with self._lock:
+            self._lost, self._is_overwritten = error, True
 
     def look(self) -> None:
         """Raise ``StoreLost`` where the file that was opened is gone, replaced or emptied. Once lost it stays so until
@@ -318,7 +355,19 @@ class OpenedFile:
             return _loss(self.path, f"cannot be reached ({error.strerror})")
         if (here.st_dev, here.st_ino) != (known.st_dev, known.st_ino):
             return _loss(self.path, "was replaced by another file")
-        return None if head == _MAGIC else _loss(self.path, "was emptied or overwritten")
+        if head == _MAGIC:
+            return None
+        self._is_overwritten = True
+        return _loss(self.path, "was emptied or overwritten")
+
+
+def digest_of(descriptor: int) -> str:
+    """A hash of all of an open file."""
+    found, at = hashlib.blake2b(digest_size=32), 0
+    while chunk := os.pread(descriptor, 1 << 20, at):
+        found.update(chunk)
+        at += len(chunk)
+    return found.hexdigest()
 
 
 def _loss(path: Path, why: str) -> StoreLost:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from monitor.keys import KEY, Keys
-from monitor.store import migrate
+from monitor.store import migrate, old_log
 from monitor.store.database import Database, DatabaseUnreachable, StoreLost
 from monitor.store.place import IDENTITY
 from monitor.store.soundness import examine
@@ -69,6 +69,7 @@ def remember(state_dir: Path, known: Known) -> None:
 
 def recognise(database: Database, state_dir: Path) -> Found:
     """Whether the store is the one that we know. Changes nothing. Raises ``StoreLost``."""
+    guard(database, state_dir)
     known, has_key = recall(state_dir), (state_dir / KEY).exists()
     if migrate.is_empty(database):
         if known is not None or has_key:
@@ -92,6 +93,18 @@ def recognise(database: Database, state_dir: Path) -> Found:
     return Found.OLDER if row.beats < known.beats else Found.OURS
 
 
+def guard(database: Database, state_dir: Path) -> None:
+    """Raise ``StoreLost`` where the file has the log of another one beside it; to be asked before anything opens it."""
+    known = recall(state_dir)
+    old_log.guard(database, state_dir, known.name if known is not None else None)
+
+
+def set_aside(database: Database, state_dir: Path) -> None:
+    """Put the log of another file out of the way of the one that a person said counts. Raises OSError."""
+    known = recall(state_dir)
+    old_log.set_aside(database, state_dir, known.name if known is not None else None)
+
+
 def check_key(database: Database, keys: Keys, state_dir: Path) -> None:
     """Raise ``StoreLost`` where the store was written with another install key."""
     row = _row(database)
@@ -112,7 +125,9 @@ def adopt(database: Database, keys: Keys, state_dir: Path) -> None:
         row.key_check = _mark(keys, row.name)
         return Known(row.name, row.beats)
 
-    remember(state_dir, database.in_transaction(work))
+    named = database.in_transaction(work)
+    database.fold_log()  # from now on the file itself says its name, without its log
+    remember(state_dir, named)
 
 
 def beat(session: Session) -> Known | None:
@@ -137,10 +152,31 @@ def watch(session: Session, known: Known | None) -> None:
         )
 
 
+def look_at_the_name(database: Database, known: Known | None) -> None:
+    """Raise ``StoreLost``, from now on, where SQLite's file itself has another name than the one that was known at the
+    start: through our log and our connections it still looks like ours."""
+    if known is None or database.file is None:
+        return
+    name = old_log.name_alone(database.file)
+    if name is not None and name != known.name:
+        database.lose(
+            StoreLost(
+                f"The database file {database.file} was overwritten by another store while Earshot ran. Stop Earshot, "
+                "then put the right one back, or bring back the newest backup: `earshot db restore FILE`. Nothing is "
+                f"written to it. {ADOPT}",
+                "the database file was overwritten by another store",
+            )
+        )
+        database.look()
+
+
 def is_back(lost: Database, state_dir: Path) -> bool:
     """Whether what lies at the path of a lost store is whole and the very store that we know, no older copy."""
+    if not old_log.is_same_again(lost):
+        return False
     fresh = Database(lost.url)
     try:
+        guard(fresh, state_dir)
         fresh.check()
         return not examine(fresh) and recognise(fresh, state_dir) is Found.OURS
     except (SQLAlchemyError, DatabaseUnreachable, OSError):

@@ -18,6 +18,8 @@ from monitor.store.address import Address
 POINTER = ".place"
 IDENTITY = "store.identity"
 """The file in the state folder that says which store belongs to it (``monitor.store.identity``)."""
+LOST = "store.lost"
+"""The file in the state folder that says which database file was lost beside its log (``monitor.store.old_log``)."""
 
 
 class TwoPlaces(ValueError):

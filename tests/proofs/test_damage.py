@@ -63,14 +63,26 @@ def _plain_sqlite(path: Path) -> None:
         raw.commit()
 
 
-def _anothers_store(house: BareHouse) -> None:
-    def make(path: Path) -> None:
-        shutil.copyfile(house.file, path)
-        with contextlib.closing(sqlite3.connect(path)) as raw:
-            raw.execute("UPDATE store_identity SET name = 'another'")
-            raw.commit()
+def _make_anothers(house: BareHouse, path: Path) -> None:
+    shutil.copyfile(house.file, path)
+    with contextlib.closing(sqlite3.connect(path)) as raw:
+        raw.execute("UPDATE store_identity SET name = 'another'")
+        raw.commit()
+        raw.execute("PRAGMA journal_mode=DELETE")
 
-    _replace_by(house, make)
+
+def _anothers_store(house: BareHouse) -> None:
+    _replace_by(house, lambda path: _make_anothers(house, path))
+
+
+def _anothers_under_our_log(house: BareHouse) -> None:
+    _make_anothers(house, house.state / "other")
+    os.replace(house.state / "other", house.file)
+
+
+def _anothers_written_over_ours(house: BareHouse) -> None:
+    _make_anothers(house, house.state / "other")
+    _overwrite(house, (house.state / "other").read_bytes())
 
 
 def _drop_table(house: BareHouse) -> None:
@@ -108,6 +120,8 @@ HARMS = (
     Harm("folder in its place", _folder_in_its_place),
     Harm("another program's database in its place", lambda h: _replace_by(h, _plain_sqlite)),
     Harm("another installation's store in its place", _anothers_store),
+    Harm("another installation's store under our log", _anothers_under_our_log, tried=True),
+    Harm("another installation's store written over ours", _anothers_written_over_ours),
     Harm("an older copy in its place", _older_copy, running=False, starts=True, tried=True),
     Harm("table dropped", _drop_table),
     Harm("install key deleted", lambda h: (h.state / "install.key").unlink(), running=False),
@@ -145,6 +159,23 @@ def test_damage_to_a_running_earshot_is_told_and_shown(harm: Harm, house: BareHo
     eventually(lambda: house.health()[0] == 503, 60, "/health to tell the truth")
     assert house.health()[1]["status"] == "unwell"
     assert house.earshot.is_running()
+
+
+def test_another_store_under_our_log_never_becomes_ours_not_at_the_next_start_either(house: BareHouse) -> None:
+    house.run()
+    _anothers_under_our_log(house)
+    before = house.file.read_bytes()
+    house.wait_until_told()
+    eventually(lambda: house.health()[0] == 503, 60, "/health to tell the truth")
+
+    house.earshot.end()
+    house.forget_letters()
+    house.earshot.start()
+    house.wait_until_told()
+    assert house.earshot.process is not None
+
+    assert house.earshot.process.wait(60) == 4
+    assert house.file.read_bytes() == before
 
 
 @pytest.mark.parametrize("harm", [h for h in CHOSEN if not h.starts and h.name != "state folder deleted"], ids=str)

@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from monitor.keys import KEY, Keys, make_keys
-from monitor.store import identity, migrate
+from monitor.store import identity, migrate, old_log
 from monitor.store.database import Database, DatabaseUnreachable, StoreLost
 from monitor.store.identity import Found
-from monitor.store.place import IDENTITY
+from monitor.store.place import IDENTITY, LOST
 from monitor.store.soundness import examine
 from monitor.store.tables import PlatformRow, ToldRow
 
@@ -274,3 +274,96 @@ def test_a_file_that_is_not_there_is_not_made_by_asking(tmp_path: Path) -> None:
         pass
 
     assert not (tmp_path / "none").exists()
+
+
+# ── another file beside the log of ours ─────────────────────────────────────────────────────────────
+
+
+def _another_store(tmp_path: Path) -> Path:
+    (tmp_path / "other").mkdir()
+    other = Kept(tmp_path / "other").begin()
+    other.database.in_transaction(lambda s: s.add(ToldRow(key="foreign", at=NOW)))
+    other.database.close()
+    return other.file
+
+
+def _an_older_copy(kept: Kept) -> Path:
+    kept.database.fold_log()
+    shutil.copyfile(kept.file, kept.folder / "yesterday")
+    kept.beat()
+    kept.database.fold_log()
+    return kept.folder / "yesterday"
+
+
+@pytest.mark.parametrize("which", ["another store", "an older copy"])
+def test_a_file_under_the_log_of_another_one_is_never_the_store_that_is_back(
+    kept: Kept, tmp_path: Path, which: str
+) -> None:
+    kept.begin()
+    other = _another_store(tmp_path) if which == "another store" else _an_older_copy(kept)
+    kept.beat(3)
+    os.replace(other, kept.file)
+    before = kept.file.read_bytes()
+
+    assert kept.database.is_lost()
+    assert not identity.is_back(kept.database, kept.folder)
+    old_log.note(kept.database, kept.folder)
+    kept.database.close()
+    with pytest.raises(StoreLost, match=r"the log of another one \(earshot.db-wal\)"):
+        kept.look()
+    with pytest.raises(StoreLost, match="earshot db adopt"):
+        kept.look()
+
+    assert kept.file.read_bytes() == before
+
+
+def test_the_right_file_put_back_beside_its_log_is_the_store_that_is_known(kept: Kept, tmp_path: Path) -> None:
+    kept.begin().beat(3)
+    os.replace(kept.file, kept.folder / "aside")
+    os.replace(_another_store(tmp_path), kept.file)
+    assert kept.database.is_lost()
+    old_log.note(kept.database, kept.folder)
+    kept.database.close()
+
+    os.replace(kept.folder / "aside", kept.file)
+
+    assert kept.look() is Found.OURS
+    assert not (kept.folder / LOST).exists()
+
+
+def test_an_exact_copy_put_back_while_it_runs_is_the_store_that_is_back(kept: Kept) -> None:
+    kept.begin().beat(3)
+    shutil.copyfile(kept.file, kept.folder / "copy")
+    os.replace(kept.folder / "copy", kept.file)
+
+    assert kept.database.is_lost()
+    assert identity.is_back(kept.database, kept.folder)
+
+
+def test_a_file_overwritten_by_another_store_is_lost_though_the_log_answers_for_it(kept: Kept, tmp_path: Path) -> None:
+    kept.begin().beat(3)
+    known = identity.recall(kept.folder)
+    with kept.file.open("r+b") as file:
+        file.write(_another_store(tmp_path).read_bytes())
+
+    with pytest.raises(StoreLost, match="overwritten by another store"):
+        identity.look_at_the_name(kept.database, known)
+
+    assert kept.database.is_lost()
+    assert not identity.is_back(kept.database, kept.folder)
+
+
+def test_adopting_another_store_puts_the_old_log_out_of_its_way(kept: Kept, tmp_path: Path) -> None:
+    kept.begin().beat(3)
+    os.replace(_another_store(tmp_path), kept.file)
+    assert kept.database.is_lost()
+    old_log.note(kept.database, kept.folder)
+    kept.database.close()
+
+    identity.set_aside(kept.database, kept.folder)
+    identity.adopt(kept.database, kept.keys, kept.folder)
+
+    assert kept.look() is Found.OURS
+    with kept.database.read() as session:
+        assert session.get(ToldRow, "foreign") is not None
+    assert (kept.folder / "earshot.db-wal.aside").exists()
