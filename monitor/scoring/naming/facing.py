@@ -12,7 +12,7 @@ _ASKED = bag("""can could will would please if unless when thank thanks hope tol
 _HARD = bag("how why")
 _MEANWHILE = bag("""did do does have had has been are were was be just also never always only still even really actually
     all both and not ever nt didnt dont havent werent keep kept then personally deliberately knowingly repeatedly
-    clearly simply once again already , yourself""")
+    clearly simply once again already , yourself a such cant cannot shouldnt mustnt""")
 _PEOPLE = bag("""me us my our him her them his their kids children girls boys people someone somebody everyone
     women young at to on the""")
 _STOP = bag("stop quit cease stopped")
@@ -58,8 +58,11 @@ class Facing:
         start = 0
         while start < 4 and after[start : start + 1] and after[start] in _LINKS | {"know"}:
             start += 1
-        if after[start : start + 1] and after[start] in _THEY:
-            return self._deed(after[start + 1 : start + 8]) or self._stop_in(after[start + 1 : start + 7])
+        said = after[start + 1 : start + 8] if after[start : start + 1] and after[start] in _THEY else ()
+        if self._deed(said) or self._stop_in(said[:6]):
+            return True
+        if after[:1] == ("to",) and self._stop_in(after[1:5]):
+            return True
         for n, word in enumerate(after[:12]):
             if word in _SIGNS:
                 return False

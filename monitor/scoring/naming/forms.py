@@ -42,7 +42,9 @@ AT_THE_TOP = bag("head hq headquarters office offices management leadership top 
 """Where somebody works who is ours, after her first name."""
 _HUMP = re.compile("[a-z][A-Z]")
 _TELL = bag("tell telling told inform informing warn warning")
-_TO = bag("to with from")
+_TO = bag("to with from 2")
+_VERBS = bag("will may hope mark can do so an in to he she long no on ho rob sue")
+_MINE = bag("your my our off out away me us")
 _THIS = bag("this it that anything everything them not secret these")
 _SHUT = bag(". , ! ? ; : please pls or and because as but - ) so until") | {"\n"}
 _JOINS = bag("what that because how when why if where said think know saw heard")
@@ -276,8 +278,20 @@ class Forms:
         you = [token.word for token in tokens[end : end + 4]]
         if opens and after in {"from", "at", "in"} and AT_THE_TOP.intersection(you):
             return True
+        if opens and tokens[start].word not in _VERBS and self._is_said_to(tokens, end):
+            return True
         accused = you[:1] == ["you"] and (len(you) > 1 and you[1] in self._words.personal and you[1].endswith("ed"))
         return opens and (after in _CALLED_UPON or bool(accused))
+
+    @staticmethod
+    def _is_said_to(tokens: Sequence[Token], at: int) -> bool:
+        """ "Rowan you ...", "Rowan I ...", "Rowan get your hands off", "Rowan when are you going to stop"."""
+        words = [token.word for token in tokens[at : at + 9]]
+        if words[:1] and words[0] in {"get", "keep", "leave"}:
+            return bool(_MINE.intersection(words[1:2]))
+        if words[:1] and words[0] in {"when", "how"}:
+            return "stop" in words
+        return words[:1] in (["you"], ["u"], ["i"])
 
     def _acts(self, tokens: Sequence[Token], at: int) -> bool:
         if at >= len(tokens):

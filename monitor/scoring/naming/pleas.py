@@ -8,7 +8,7 @@ Run = tuple[str, ...]
 
 _STOPS = bag(". ! ? ; : , \n but because so although though") | {"\n"}
 _ARTICLES = bag("the your our this that their its a own very please pls dear mr mrs ms miss dr any of either")
-_TO_OR_FROM = bag("to with for from by at in on over into")
+_TO_OR_FROM = bag("to 2 with for from by at in on over into")
 _MAY = bag(
     "must should may shall can could ought need needs is are has will would might mustnt cant cannot shouldnt neednt"
 )
@@ -16,7 +16,7 @@ _MAY_NOT = bag("mustnt cant cannot shouldnt neednt isnt")
 _NEEDS = bag("need have want ever get find")
 _WISHED = bag("so sure hope hoping that ensure ensuring pray trust prefer rather want until unless guarantee")
 _SCARED = bag("scared afraid frightened terrified nervous worried ashamed dread daren darent")
-_ASKS_WHY = bag("why can could cant couldnt would wont if whether")
+_ASKS = bag("why can could would did do will")
 _HANDS_OVER = bag("please pls only for to tell give show pass send just straight but and anyone someone somebody")
 _SHUT = bag(") , . ! ? ; please pls - thanks thank not and or nobody noone : \n") | {"\n"}
 _MAY_TOO = bag("please can should must may to not and or , - ) . !")
@@ -92,10 +92,7 @@ class Pleas:
             if word in _SCARED:
                 return not self._lists.no.intersection(before[max(0, n - 3) : n])
             if word in self._lists.no:
-                asked = (
-                    before[n - 1 : n] and before[n - 1] in _ASKS_WHY - {"can", "could"} or before[n - 1 : n] == ("you",)
-                )
-                return not asked and not (word == "cant" and before[n + 1 : n + 2] == ("you",))
+                return not _is_asked(before, n) and not (word == "cant" and before[n + 1 : n + 2] == ("you",))
         return False
 
     def _hidden_from(self, before: Run) -> bool:
@@ -127,7 +124,9 @@ class Pleas:
             return True
         if near[:1] and near[0] in {"doesnt", "does", "dont", "do"}:
             return {"need", "have"}.intersection(near[1:3]) != set() and (denied or near[0] in {"doesnt", "dont"})
-        return denied and near[0] in _MAY and not {"why", "if", "cant", "couldnt"}.intersection(before[-2:])
+        if {"nobody", "noone", "none"}.intersection(before[-3:]):
+            return near[0] in _MAY
+        return denied and near[0] in _MAY | _MAY_NOT and not {"why", "if", "cant", "couldnt"}.intersection(before[-2:])
 
     def _left_out(self, before: Run, after: Run) -> bool:
         """ "Leave her out of this", "keep her in the dark", "not involve her"."""
@@ -154,6 +153,8 @@ class Pleas:
         above = after[1:] if after[:1] in {("line",), ("own",), ("direct",)} else after
         if above and above[0] in self._lists.superiors:
             return True
+        if after[:1] and after[0] in {"desk", "inbox", "ears"} and self._lists.no.intersection(before[-8:]):
+            return not {"if", "forget", "hesitate"}.intersection(before)
         kept = bool({"from", "without"}.intersection(before[-2:])) or before[-2:] == ("out", "of")
         return kept and bool(after) and after[0] in {"knowledge", "hands", "sight", "desk", "eyes", "knowing"}
 
@@ -197,3 +198,10 @@ def _sentence(words: Run, at: int) -> tuple[Run, Run]:
     first = next((n + 1 for n in range(at - 1, max(-1, at - 30), -1) if words[n] in ends), max(0, at - 30))
     last = next((n for n in range(at + 1, min(len(words), at + 30)) if words[n] in ends), min(len(words), at + 30))
     return words[first:at], words[at + 1 : last]
+
+
+def _is_asked(before: Run, at: int) -> bool:
+    """ "Why don't you tell her", "could you not tell", "if you do not tell"."""
+    last, but_one = before[at - 1 : at], before[max(0, at - 2) : max(0, at - 1)]
+    asks = last in {("why",), ("would",), ("whether",)} or (last == ("you",) and bool(_ASKS.intersection(but_one)))
+    return asks or not {"if", "unless"}.isdisjoint(before[:at])

@@ -247,6 +247,10 @@ class Roles:
         """ "(director)", or "Dear director,"."""
         before = tokens[start - 1].raw if start else "."
         after = tokens[end].raw if end < len(tokens) else "."
+        opens = start == 0 or tokens[start - 1].raw in {".", "!", "?", "\n"}
+        accused = after == "," and end + 1 < len(tokens) and tokens[end + 1].word in {"you", "why", "stop", "shame"}
+        if opens and accused:
+            return True
         greeted = (
             start > 0 and tokens[start - 1].word in _GREETING and after in {",", ":", ".", "-", "you", "please", "why"}
         )

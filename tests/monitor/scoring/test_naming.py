@@ -165,6 +165,9 @@ def test_whoever_shall_not_hear_of_it_may_be_whom_it_is_of() -> None:
         "nobody but the Chair should read this",
         "I want to talk to the chair of trustees and nobody else",
         "don't tell management",
+        "for board members only",
+        "nobody in management should read this",
+        "To the Chair, confidential, not for the CEO",
         "please keep this from the bosses",
     ],
 )
