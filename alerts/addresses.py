@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+import unicodedata
 from collections.abc import Iterator
 
 import email_validator
@@ -42,7 +43,19 @@ def checked(value: str) -> str:
         raise ValueError(f"{bare} ({str(error).rstrip('.')})") from None
     if "." not in found.domain and found.domain != "localhost":
         raise ValueError(f"{bare} (there is no dot after the @)")
+    if found.domain.rpartition(".")[2].isdigit():
+        raise ValueError(f"{bare}, with a name after the @ and not a number")
+    if unicodedata.normalize("NFKC", value) != unicodedata.normalize("NFC", value):
+        raise ValueError(f"{bare}, in plain letters: some only look like them, so it is another mailbox")
+    if is_of_mixed_scripts(found.local_part) or any(map(is_of_mixed_scripts, found.domain.split("."))):
+        raise ValueError(f"{bare}, in letters of one script: one of another looks the same, so it is another mailbox")
     return found.normalized
+
+
+def is_of_mixed_scripts(text: str) -> bool:
+    """Whether Latin letters stand beside Greek, Cyrillic or Armenian ones, many of which look the same (UTS 39)."""
+    scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in text if letter.isalpha()}
+    return "LATIN" in scripts and bool(scripts & {"CYRILLIC", "GREEK", "ARMENIAN"})
 
 
 def split_mailbox(value: str) -> tuple[str, str]:

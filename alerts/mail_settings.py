@@ -68,7 +68,9 @@ class MailSettings:
 
     def __post_init__(self) -> None:
         if not _is_host(self.host):
-            raise ValueError("host: the mail server's name, such as smtp.charity.example")
+            raise ValueError(
+                "host: the mail server's name alone, such as smtp.charity.example; the port goes into port"
+            )
         if not 1 <= self.port <= 65535:
             raise ValueError("port: a number from 1 to 65535, usually 587")
         for key, value in (("from", self.sender), ("reply_to", self.reply_to)):
@@ -157,14 +159,20 @@ def _check_mailbox(key: str, value: str) -> None:
     """Raise ``ValueError`` unless ``value`` is one address, or ``Name <address>``."""
     if not value.isprintable():
         raise ValueError(f"{key}: an address such as earshot@charity.example, on one line")
+    name, address = addresses.split_mailbox(value)
+    if set("<>") & set(name):
+        raise ValueError(f"{key}: one address, such as Earshot <earshot@charity.example>")
     try:
-        addresses.checked(addresses.split_mailbox(value)[1])
+        addresses.checked(address)
     except ValueError as error:
         raise ValueError(f"{key}: {error}") from None
 
 
 def _is_host(value: str) -> bool:
-    """A name or an address of a machine; one with letters of other scripts must have a form in ASCII."""
+    """A name or an address of a machine, without a port; one with letters of other scripts must have a form in
+    ASCII."""
+    if value.count(":") == 1:
+        return False
     try:
         host = addresses.ascii_host(value)
     except ValueError:

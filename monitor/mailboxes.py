@@ -28,6 +28,15 @@ def look(settings: Settings) -> Iterator[Finding]:
                 f"the {role} nobody can be asked in the operator's place to ring somebody.",
                 "Write an address of the operator's own into [people.operator], or of somebody else who can be rung.",
             )
+    sending = [settings.mail.address, *([settings.mail.second.address] if settings.mail.second else [])]
+    ours = [place for place, person in everybody(settings) if any(_is_same(person.email, mine) for mine in sending)]
+    if ours:
+        yield Finding(
+            Level.BAD,
+            f"Earshot's own address, which mails come from, is somebody's: {', '.join(ours)}. Mail to oneself is often "
+            "not shown.",
+            "Write the mailbox that this person reads.",
+        )
     special = [(place, address) for place, address in _addresses(settings) if addresses.is_special(address)]
     left = [place for place, address in special if addresses.is_of_the_example(address)]
     if left and settings.mail.host not in LOOPBACK:
@@ -40,6 +49,11 @@ def look(settings: Settings) -> Iterator[Finding]:
             f"Addresses that reach nobody outside your own network: {', '.join(place for place, _ in special)}.",
             "Fine while trying things out, or with a mail server that knows them.",
         )
+
+
+def _is_same(address: str, mine: str) -> bool:
+    """A mailbox's ``+tag`` is told apart here: a rule may sort it for its reader."""
+    return addresses.on_the_wire(address).casefold() == addresses.on_the_wire(mine).casefold()
 
 
 def everybody(settings: Settings) -> Iterator[tuple[str, Person]]:

@@ -57,6 +57,10 @@ class Person:
     """Other names and handles by which posts and tips may speak of this person, such as "Gosia" and "@r_ash"."""
 
     def __post_init__(self) -> None:
+        if not any(letter.isprintable() and not letter.isspace() for letter in self.name):
+            raise ValueError("name: a name that people can read")
+        if len(self.name.splitlines()) > 1:
+            raise ValueError("name: a name on one line")
         try:
             object.__setattr__(self, "email", addresses.checked(self.email))
         except ValueError as error:

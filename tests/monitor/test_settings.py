@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from connectors import registry
+from monitor import mailboxes
 from monitor.settings import Settings, SettingsError, load, read
 
 GOOD: dict[str, Any] = {
@@ -313,3 +314,67 @@ def test_the_file_of_a_secret_counts_from_the_settings_file_too(
             _read(raw, folder=tmp_path / "etc")
     with pytest.raises(SettingsError, match=f"{place.replace('/', '.')}_file: expected a path"):
         _read(_changed(f"{place}_file", "~nobody-of-this-name/it"))
+
+
+# ── people and addresses ────────────────────────────────────────────────────────────────────────────
+
+PERSONS = ("ceo", "chair", "operator", "poster", "staff")
+NO_ADDRESSES = (
+    "r@127.0.0.1", "r@x.123", "\uff52@x.example", "r@\uff58.example", "\u0430bc@x.example", "abc@\u0430bc.example",
+    "r@x.example <s@x.example>", "r@x.example, s@x.example",
+)  # fmt: skip
+NO_NAMES = ("", "  ", "\u200b", "\u2060\ufeff", "Rowan\nAshdown", "Rowan\rBcc: x@y.example", "Rowan\u2028Ashdown")
+MAILBOXES = ("mail/from", "mail/reply_to", "mail/relay/from")
+
+
+def _person(role: str, name: str, email: str) -> dict[str, Any]:
+    person = {"name": name, "email": email}
+    return _changed(f"people/{role}", [person] if role in {"poster", "staff"} else person)
+
+
+@pytest.mark.parametrize("role", PERSONS)
+@pytest.mark.parametrize("address", NO_ADDRESSES)
+def test_an_address_that_only_looks_like_one_is_refused_for_everybody(role: str, address: str) -> None:
+    with pytest.raises(SettingsError, match="email: an address such as"):
+        _read(_person(role, "Rowan Ashdown", address))
+
+
+@pytest.mark.parametrize("role", PERSONS)
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_a_name_that_nobody_can_read_is_refused_for_everybody(role: str, name: str) -> None:
+    with pytest.raises(SettingsError, match=r"name: a name (that people can read|on one line)"):
+        _read(_person(role, name, "someone@tessellateuk.example"))
+
+
+@pytest.mark.parametrize("place", MAILBOXES)
+@pytest.mark.parametrize(
+    "address", [*NO_ADDRESSES[:-2], "r@x.example, s@x.example", "Earshot <e@t.example> <x@t.example>"]
+)
+def test_a_mailbox_of_ours_is_one_address_in_letters_of_one_kind(place: str, address: str) -> None:
+    raw = _changed("mail/relay/host", "localhost") if "relay" in place else deepcopy(GOOD)
+    *way, key = place.split("/")
+    table: Any = raw
+    for step in way:
+        table = table[step]
+    table[key] = address
+
+    with pytest.raises(SettingsError, match="address"):
+        _read(raw)
+
+
+@pytest.mark.parametrize("host", ["mail/host", "mail/relay/host"])
+def test_a_mail_servers_name_holds_no_port(host: str) -> None:
+    with pytest.raises(SettingsError, match="the port goes into port"):
+        _read(_changed(host, "smtp.example:587"))
+
+
+@pytest.mark.parametrize("role", PERSONS)
+def test_our_own_sender_as_somebodys_address_is_a_fault(role: str) -> None:
+    found = [f.what for f in mailboxes.look(_read(_person(role, "Kit Marlow", "Earshot@tessellateuk.example")))]
+
+    assert any("own address" in what and role in what for what in found)
+
+
+@pytest.mark.parametrize("address", ["rené@x.example", "россия@почта.example", "r@wärme.example", "名前@例え.example"])
+def test_an_address_of_one_script_is_taken(address: str) -> None:
+    assert _read(_person("ceo", "Sian O\u2019Brien", address)).people.ceo.email == address
