@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true, upd
 from sqlalchemy.orm import Session
 
 from alerts.model import DeliveryFailed, MailKind, Recipient, Severity
-from monitor import ringing, visibility
+from monitor import posters, ringing, takeovers, visibility
 from monitor.clock import say_moment
 from monitor.escalation import not_reached_at, phones_ring_at
 from monitor.intake import incident_of
@@ -251,7 +251,25 @@ class Reach:
             key=f"{row.role}:{row.address}:{now:%Y-%m-%d}", severity=Severity.ALERT, facts=facts,
         )  # fmt: skip
 
+    def _say_untold(self, session: Session, row: AlertRow, now: datetime) -> None:
+        """Somebody who publishes does not know that takeover is on: whoever leads can ring them."""
+        takeover = takeovers.current(session)
+        since = takeover.since.isoformat() if takeover.since is not None else ""
+        if not takeover.is_active or row.facts.get("since") != since:
+            return
+        facts = {name: row.facts.get(name) for name in ("since", "platforms")}
+        for role in ("ceo", "chair"):
+            person = self.desk.person(session, role)
+            if person is not None and person.email != row.address:
+                self.desk.owe(
+                    session, "poster_untold", MailKind.TAKEOVER, person, now,
+                    key=row.id, severity=Severity.CRISIS, facts={**facts, "who": row.name},
+                )  # fmt: skip
+
     def _tell_next(self, session: Session, row: AlertRow, now: datetime, *, dead: bool) -> None:
+        if row.template in posters.WORD:
+            self._say_untold(session, row, now)
+            return
         incident = session.get(IncidentRow, row.incident_id) if row.incident_id else None
         recipient = self._next(session, row, incident)
         if recipient is None:

@@ -32,6 +32,7 @@ LATE = timedelta(minutes=10)
 """A mail that leaves later than this after it was owed says so."""
 
 THREADED = (
+    "poster_untold",
     "takeover_allowed",
     "takeover_begun",
     "takeover_posters",
@@ -166,6 +167,7 @@ TEMPLATES: Mapping[str, Callable[[Writer], Notice]] = {
     "phone": incidents.phone,
     "phone_silent": service.phone_silent,
     "refused": service.refused,
+    "poster_untold": takeover.poster_untold,
     "ring": incidents.ring,
     "roundup": incidents.roundup,
     "settings_faulty": service.settings_faulty,

@@ -28,6 +28,7 @@ from monitor.model import IncidentState
 from monitor.notices.incidents import incident_item
 from monitor.notices.writer import Writer, present
 from monitor.outbox import ROLE_WORDS
+from monitor.posters import posters_of
 from monitor.store.tables import DeafRow, IncidentRow, MentionRow, PreflightRow
 from monitor.takeovers import may_change, own_posts_during
 from monitor.visibility import (
@@ -112,9 +113,27 @@ def takeover_begun(writer: Writer) -> Notice:
         if changes
         else (),
         without_links=_end_without_links(writer) if changes else "",
-        sections=(*_planned(writer), *_undecided(writer)),
+        sections=(_posters(writer), *_planned(writer), *_undecided(writer)),
         cards=(writer.house.cards.takeover, writer.house.cards.passwords),
         coverage=writer.coverage(),
+    )
+
+
+def _posters(writer: Writer) -> Section:
+    return Section("Do those who publish know?", (posters_of(writer.session, _key(writer)).sentence,))
+
+
+def poster_untold(writer: Writer) -> Notice:
+    """That somebody who publishes does not know of the takeover, for those who can ring them."""
+    who = writer.word("who", "Somebody who publishes")
+    places = join([say_platform(str(name)) for name in writer.facts.get("platforms") or ()])
+    return _takeover(
+        writer,
+        f"{who} has not been told of the takeover",
+        summary=f"Mail to {who} does not arrive. Ring them now and tell them: until then they may go on posting"
+        f"{f' on {places}' if places else ' on our channels'}. Earshot goes on trying to mail them.",
+        facts=(Fact("Ring", who), Fact("Takeover since", writer.when("since"))),
+        severity=Severity.CRISIS,
     )
 
 

@@ -19,8 +19,9 @@ from monitor.hearing import coverage_lines
 from monitor.model import IncidentState
 from monitor.notices import headline_of
 from monitor.outbox import ROLE_WORDS
+from monitor.posters import posters_of
 from monitor.store.tables import AccountRow, IncidentRow, MentionRow, PreflightRow
-from monitor.visibility import Deed, may_act, may_see, visible_to
+from monitor.visibility import KEEPERS, Deed, may_act, may_see, visible_to
 from monitor.web.doing import change, change_and_show
 from monitor.web.guard import ALL, LEADERS, open_to, say
 from monitor.web.house import House, house_of, number_of
@@ -43,6 +44,7 @@ def look() -> BaseResponse:
         until = now if takeover.is_active else takeover.since or now
         posts = takeovers.own_posts_during(session, since, until) if since is not None else []
         waiting = _preflight(session, house, since.isoformat()) if since is not None else []
+        known = posters_of(session, since.isoformat()) if since is not None else None
         incidents = [
             (row.id, headline_of(row, app.cards.for_category(row.category, row.source)))
             for row in session.scalars(
@@ -76,6 +78,8 @@ def look() -> BaseResponse:
             other=other if other in app.people else "",
             other_name=_name(house, other),
             posts=posts,
+            known=known.sentence if known is not None and takeover.is_active and who.role in KEEPERS else "",
+            untold=known is not None and bool(known.untold),
             waiting=waiting,
             incidents=incidents,
             past=past,

@@ -252,6 +252,9 @@ MAILS = {
         facts={**TAKEOVER, "by": "Earshot, by itself", "ends_at": (NOW + timedelta(hours=11)).isoformat()},
         row={"severity": 3},
     ),
+    "poster_untold": Mail(
+        "poster_untold", MailKind.TAKEOVER, facts={"since": SINCE, "who": "Ade Lowe"}, row={"severity": 3}
+    ),
     "takeover_posters": Mail("takeover_posters", MailKind.TAKEOVER, to=POSTER, facts=TAKEOVER, row={"severity": 3}),
     "takeover_allowed": Mail(
         "takeover_allowed",

@@ -9,13 +9,14 @@ import pytest
 from makers import a_mention, an_assessment
 from sqlalchemy import select
 
-from alerts.model import MailKind, Severity
+from alerts.model import Letter, MailKind, Refusal, Severity, Stage
 from alerts.takeover import Refused, State
 from connectors.model import Author, Kind
 from monitor import actions, registers, takeovers
 from monitor.model import Category
+from monitor.posters import posters_of
 from monitor.store.tables import IncidentRow
-from monitor.testing import House
+from monitor.testing import PEOPLE, House
 
 MakeHouse = Callable[..., House]
 CRISIS = an_assessment(Severity.CRISIS, Category.MISINFORMATION)
@@ -340,3 +341,58 @@ def test_what_stays_on_hold_is_not_forgotten(make_house: MakeHouse) -> None:
     assert [letter.subject[-10:] for letter in told] == ["7 days now", "4 days now"]
     assert "Stays on hold: The festival" in told[0].text
     assert not any("Takeover has lasted" in subject for subject in house.subjects("ceo"))
+
+
+def _poster_is_refused(house: House) -> list[Letter]:
+    house.mailer.refuse(PEOPLE["poster"])
+    app = house.app
+    app.database.in_transaction(
+        lambda s: takeovers.begin(s, app.desk, by="Rowan Ashdown", reason="x", now=house.now, role="ceo")
+    )
+    house.fast_forward(minutes=1)
+    return [letter for letter in house.mailer.letters if "has not been told" in letter.subject]
+
+
+def test_ceo_and_chair_hear_at_once_of_a_poster_whose_mail_is_refused_for_good(make_house: MakeHouse) -> None:
+    house = make_house("x")
+
+    letters = _poster_is_refused(house)
+
+    assert sorted(letter.recipient_address for letter in letters) == sorted([PEOPLE["ceo"], PEOPLE["chair"]])
+    assert all("Ring them now" in letter.text and "Ade Lowe" in letter.text for letter in letters)
+    house.fast_forward(hours=8, step=timedelta(minutes=30))
+    assert len([one for one in house.mailer.letters if "has not been told" in one.subject]) == 2
+
+
+def test_no_mail_says_that_posters_were_told_while_one_was_not(make_house: MakeHouse) -> None:
+    house = make_house("x")
+    _poster_is_refused(house)
+
+    assert not any("posters have been told" in letter.text for letter in house.mailer.letters)
+    with house.app.database.read() as session:
+        since = takeovers.begun_at(session)
+        assert since is not None
+        assert "Ade Lowe has not been told" in posters_of(session, since.isoformat()).sentence
+
+    house.mailer.accept()
+    house.fast_forward(hours=8, step=timedelta(minutes=30))
+
+    with house.app.database.read() as session:
+        assert posters_of(session, since.isoformat()).sentence == "The posters have been told."
+
+
+def test_nobody_is_asked_to_ring_a_poster_about_a_takeover_that_is_over(make_house: MakeHouse) -> None:
+    house = make_house("x")
+    house.mailer.refuse(PEOPLE["poster"], Refusal(Stage.RECIPIENT, 451, "", "try later"))
+    app = house.app
+    app.database.in_transaction(
+        lambda s: takeovers.begin(s, app.desk, by="Rowan Ashdown", reason="x", now=house.now, role="ceo")
+    )
+    house.tick()
+    app.database.in_transaction(
+        lambda s: takeovers.end(s, app.desk, by="Rowan Ashdown", reason="over", now=house.now, role="ceo")
+    )
+
+    house.fast_forward(hours=1, step=timedelta(minutes=5))
+
+    assert not any("has not been told" in letter.subject for letter in house.mailer.letters)
