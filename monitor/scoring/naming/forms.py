@@ -278,7 +278,9 @@ class Forms:
         you = [token.word for token in tokens[end : end + 4]]
         if opens and after in {"from", "at", "in"} and AT_THE_TOP.intersection(you):
             return True
-        if opens and tokens[start].word not in _VERBS and self._is_said_to(tokens, end):
+        greeted = before[-1:] and before[-1] in {"dear", "hi", "hello", "hey"}
+        opens_or_greeted = (opens and self._is_said_to(tokens, _skip(tokens, end, ":-!"))) or bool(greeted)
+        if opens_or_greeted and tokens[start].word not in _VERBS:
             return True
         accused = you[:1] == ["you"] and (len(you) > 1 and you[1] in self._words.personal and you[1].endswith("ed"))
         return opens and (after in _CALLED_UPON or bool(accused))
@@ -291,6 +293,8 @@ class Forms:
             return bool(_MINE.intersection(words[1:2]))
         if words[:1] and words[0] in {"when", "how"}:
             return "stop" in words
+        if at and tokens[at - 1].sort is Sort.MARK and words[:1] and words[0] in _CALLED_UPON:
+            return True
         return words[:1] in (["you"], ["u"], ["i"])
 
     def _acts(self, tokens: Sequence[Token], at: int) -> bool:

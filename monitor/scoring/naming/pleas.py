@@ -124,7 +124,7 @@ class Pleas:
             return True
         if near[:1] and near[0] in {"doesnt", "does", "dont", "do"}:
             return {"need", "have"}.intersection(near[1:3]) != set() and (denied or near[0] in {"doesnt", "dont"})
-        if {"nobody", "noone", "none"}.intersection(before[-3:]):
+        if {"nobody", "noone", "none"}.intersection(before[-3:]) and _BUT.isdisjoint(before[-2:]):
             return near[0] in _MAY
         return denied and near[0] in _MAY | _MAY_NOT and not {"why", "if", "cant", "couldnt"}.intersection(before[-2:])
 
