@@ -12,12 +12,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from monitor.app import App
-from monitor.keys import make_keys
+from monitor.keys import KEY, make_keys
 from monitor.settings import Settings, Store
 from monitor.store import identity, migrate
 from monitor.store.address import Address
-from monitor.store.database import Database, DatabaseUnreachable
+from monitor.store.database import Database, DatabaseUnreachable, StoreLost
 from monitor.store.identity import Found
+from monitor.store.place import IDENTITY
 from monitor.store.soundness import examine
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ def for_writing(
             )
     found = identity.recognise(database, state_dir)
     if found is Found.NEW:
+        _refuse_beside_another(app)
         log.warning("there was no database: a new one is begun", extra={"where": place_of(database)})
         database.make()
     if not migrate.is_current(database):
@@ -76,6 +78,24 @@ def for_writing(
     if found in {Found.NEW, Found.UNNAMED}:
         identity.adopt(database, app.keys, state_dir)
     return found
+
+
+def _refuse_beside_another(app: App) -> None:
+    """Raise ``StoreLost`` where a store is to be begun although the settings' folder, or the one that the database's
+    link lies in, remembers one that lies elsewhere: a disk that is not mounted, or a changed [store] url."""
+    settings = app.settings
+    written = settings.store.address.file
+    for folder in (settings.path.resolve().parent, *([written.parent.resolve()] if written is not None else [])):
+        if folder == settings.state_dir.resolve():
+            continue
+        if any((folder / name).exists() for name in (IDENTITY, KEY)):
+            raise StoreLost(
+                f"There is no database {place_of(app.database)}, but {folder} belongs to one that Earshot knows. "
+                "Nothing was begun anew. If the disk with the database is away, bring it back; else see [store] url "
+                "and state_dir, or move the old one. To begin anew at the new place on purpose, say "
+                "`earshot db adopt`.",
+                "the database is not where it was",
+            )
 
 
 def _wait_for(database: Database, patience: timedelta) -> None:

@@ -253,3 +253,24 @@ def test_posts_with_a_mark_in_front_and_odd_ends_of_line_within_are_judged_in_or
     assert len(scored.output.splitlines()) == 2
     assert "error" not in scored.output
     assert measured.exit_code == OK, measured.output
+
+
+@pytest.mark.parametrize("how", ["another folder in the settings", "a link to a disk that is away"])
+def test_a_store_is_not_begun_beside_one_that_is_remembered(installation: Installation, how: str) -> None:
+    installation.begin()
+    file = installation.folder / "earshot.db"
+    away = installation.folder / "away" / "earshot.db"
+    if how == "another folder in the settings":
+        installation.write(store={"url": f"sqlite:///{away}"})
+    else:
+        file.unlink()
+        file.symlink_to(away)
+
+    refused = installation.run("tip", "--text", "A volunteer is being threatened")
+
+    assert refused.exit_code == UNREACHABLE
+    assert str(away) in refused.output
+    assert f"{installation.folder} belongs to one" in refused.output
+    assert not away.exists()
+    assert installation.run("db", "adopt", "--yes").exit_code == OK
+    assert installation.run("tip", "--text", "A volunteer is being threatened").exit_code == OK
