@@ -14,6 +14,7 @@ COPY alerts alerts
 COPY config config
 COPY connectors connectors
 COPY monitor monitor
+COPY signs signs
 RUN /opt/tools/bin/hatchling build -t wheel -d /build/dist \
     && /opt/earshot/bin/pip install --no-deps /build/dist/*.whl \
     && /opt/earshot/bin/python -m compileall -q /opt/earshot/lib

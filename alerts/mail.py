@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from alerts.looks import DARK, LIGHT, TONES
 from alerts.model import Bulletin, Letter, MailKind, Notice, Recipient, Severity
-from alerts.signs import cut, visible
+from signs import cut, visible
 
 log = logging.getLogger(__name__)
 

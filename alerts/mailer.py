@@ -25,7 +25,7 @@ from alerts.mail_settings import MailSettings
 from alerts.model import DeliveryFailed, Letter, Refusal, Stage
 from alerts.replies import as_refusal, is_yes
 from alerts.sign_in import SignInRefused, about_sign_in, sign_in_by_password, sign_in_by_token
-from alerts.signs import cut, visible
+from signs import cut, visible
 
 VERB_TIMEOUT = 30.0
 """Seconds to wait for the answer to any verb."""

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from alerts.model import DeliveryFailed
-from alerts.signs import cut
+from signs import cut
 
 # ``requests`` would put names and passwords of ~/.netrc in the place of those in our addresses, here and wherever this
 # process speaks HTTP. Proxies of the environment stay: some houses have no other way out.

@@ -14,6 +14,8 @@ from decimal import Decimal, InvalidOperation
 from enum import Enum, StrEnum
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
+from signs import cut, cut_front
+
 MAX_TEXT = 20_000
 """Characters of a post that are kept; the middle of a longer one is left out (reliability notes, 2.4)."""
 
@@ -21,14 +23,15 @@ _UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def clean_text(text: str) -> str:
-    """``text`` without NUL, controls and lone surrogates, cut to ``MAX_TEXT`` keeping head and tail.
+    """``text`` without NUL, controls and lone surrogates, cut to ``MAX_TEXT`` keeping head and tail, no
+    letter or emoji cut through.
 
     Every text from a platform passes here once, before a ``Mention`` is made of it: databases, hashes,
     log files and e-mails each refuse a lone surrogate, and PostgreSQL refuses NUL.
     """
     if len(text) > MAX_TEXT:
         half = MAX_TEXT // 2 - 2
-        text = f"{text[:half]} … {text[-half:]}"
+        text = f"{cut(text, half)} … {cut_front(text, half)}"
     return _UNSAFE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 

@@ -12,7 +12,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from alerts.model import MailKind, Severity
-from alerts.signs import cut
 from alerts.takeover import State
 from connectors.model import clean_text
 from monitor import audit, persons, takeovers
@@ -23,6 +22,7 @@ from monitor.model import IncidentState
 from monitor.outbox import ROLE_WORDS, Desk, note, supersede
 from monitor.store.tables import FeedbackRow, IncidentRow, MentionRow, PersonRow
 from monitor.visibility import ACKNOWLEDGED, TOOL, Deed, Person, decides_alone, hidden_from, may_act, may_see
+from signs import cut
 
 MAX_WORDS = 2_000
 """Characters of a note or a reason that are kept."""

@@ -15,7 +15,6 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from alerts.model import Quote, Reason
-from alerts.signs import cut
 from connectors.addresses import parts_of
 from connectors.model import Organisation
 from monitor.addresses import may_be_pressed
@@ -23,6 +22,7 @@ from monitor.clock import say_duration, say_moment
 from monitor.hearing import say_platform
 from monitor.store.tables import IncidentAccountRow, IncidentRow, MentionRow
 from monitor.terms import MAX_QUOTE, MINIMISED, Terms
+from signs import cut
 
 SHOWN = 5
 """Mentions that a mail shows; the page shows the rest."""

@@ -13,7 +13,6 @@ from sqlalchemy import delete, false, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from alerts.model import Severity
-from alerts.signs import cut
 from alerts.takeover import Takeover
 from connectors.model import Author, Kind, Mention, Organisation, clean_text
 from monitor import takeovers
@@ -34,6 +33,7 @@ from monitor.store.tables import (
     TallyRow,
 )
 from monitor.terms import Terms
+from signs import cut
 
 log = logging.getLogger(__name__)
 

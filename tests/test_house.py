@@ -69,10 +69,11 @@ def test_news_flows_in_alarms_flow_out_and_only_the_monitor_sees_both() -> None:
 def test_nobody_else_installs_something_under_our_import_names() -> None:
     owners = importlib.metadata.packages_distributions()
 
-    assert {name: set(owners.get(name, [])) - {"earshot"} for name in ("monitor", "connectors", "alerts")} == {
+    assert {name: set(owners.get(name, [])) - {"earshot"} for name in ("monitor", "connectors", "alerts", "signs")} == {
         "monitor": set(),
         "connectors": set(),
         "alerts": set(),
+        "signs": set(),
     }
 
 
@@ -358,7 +359,7 @@ def test_whatever_the_code_imports_is_declared_and_locked() -> None:
         top: [_plain(name) for name in names] for top, names in importlib.metadata.packages_distributions().items()
     }
     declared = {_plain(name) for name in _dependencies()}
-    ours = {"monitor", "connectors", "alerts"}
+    ours = {"monitor", "connectors", "alerts", "signs"}
 
     undeclared = {
         f"{name}: {path.relative_to(HOUSE)}"

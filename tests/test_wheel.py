@@ -74,7 +74,7 @@ def place(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def lend_dependencies(site: Path) -> None:
     """Let ``site`` see every package installed here but Earshot itself, which stands here as a checkout."""
-    ours = ("earshot", "monitor", "connectors", "alerts", "_earshot", "__editable__", "_editable_impl_earshot")
+    ours = ("earshot", "monitor", "connectors", "alerts", "signs", "_earshot", "__editable__", "_editable_impl_earshot")
     theirs = site.parent / "lent"
     theirs.mkdir()
     for folder in {Path(entry) for entry in sys.path if entry.endswith("site-packages")}:
@@ -121,7 +121,10 @@ def test_the_wheel_carries_words_templates_and_migrations_and_no_tests(wheel: Pa
 def test_every_file_of_the_three_packages_and_of_the_words_is_in_the_wheel(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     listed = subprocess.run(
-        ["git", "ls-files", "monitor", "connectors", "alerts", "config"], cwd=CHECKOUT, capture_output=True, text=True
+        ["git", "ls-files", "monitor", "connectors", "alerts", "signs", "config"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
     )
     tracked = [name for name in listed.stdout.splitlines() if (CHECKOUT / name).exists()]
 

@@ -283,8 +283,8 @@ def _send_fresh(opened: Opened) -> Response:
 
     def work(session: Session) -> bool:
         person = house.app.desk.person(session, opened.person.role) or opened.person
-        about = session.get(IncidentRow, ticket.subject)
-        if not may_see(ticket, about):
+        about = _about(session, ticket)
+        if about is None and ticket.purpose in _ABOUT_INCIDENT:
             return False
         sent = _fresh_so_far(session, ticket)
         if sent and sent[-1] > now - FRESH_EVERY:
@@ -326,16 +326,22 @@ _ABOUT_TAKEOVER = {Purpose.TAKEOVER, Purpose.UNDO, Purpose.CONFIRM, Purpose.END}
 # ── looking ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+_NOT_HERE = "The incident is no longer kept, or somebody else looks after it now."
+
+
+def _about(session: Session, ticket: Ticket) -> IncidentRow | None:
+    """The incident of a link; None where it is no longer kept and where it is hidden from the link's owner, who must
+    not be able to tell one from the other."""
+    row = session.get(IncidentRow, ticket.subject)
+    return row if may_see(ticket, row) else None
+
+
 def _incident_page(opened: Opened) -> BaseResponse:
     house, ticket = opened.house, opened.ticket
     with house.app.database.read() as session:
-        row = session.get(IncidentRow, ticket.subject)
-        if row is None or not may_see(ticket, row):
-            return say(
-                "This is not here any more",
-                "The incident is no longer kept, or somebody else looks after it now.",
-                status=410,
-            )
+        row = _about(session, ticket)
+        if row is None:
+            return say("This is not here any more", _NOT_HERE, status=410)
         used = tuple(action for action in DOES[ticket.purpose] if was_used(session, ticket, action))
         view = view_of(session, house, row, opened.actor, signed_in=False)
         can = frozenset(deed for deed in Deed if may_act(ticket, row, deed))
@@ -409,10 +415,12 @@ def _is_about(ticket: Ticket, takeover: Takeover) -> bool:
 
 
 def _own_post(session: Session, opened: Opened) -> MentionRow | None:
-    """The post of ours that a link is about, for whoever may change the takeover that it broke."""
+    """The post of ours that a link is about, for whoever may change the takeover that it broke and may know of the
+    incident that it belongs to."""
     row = session.get(MentionRow, number_of(opened.ticket.subject))
-    ours = row is not None and row.kind == Kind.OWN_POST.value and takeovers.may_change(session, opened.ticket)
-    return row if ours else None
+    if row is None or row.kind != Kind.OWN_POST.value or not takeovers.may_change(session, opened.ticket):
+        return None
+    return row if may_see(opened.ticket, session.get(IncidentRow, row.incident_id or "")) else None
 
 
 def _breach_page(opened: Opened) -> BaseResponse:
@@ -449,7 +457,7 @@ def _ask_again(opened: Opened) -> BaseResponse:
     if not reason:
         abort(400, "Please say in a few words why. Go back, and write it into the box.")
     with opened.house.app.database.read() as session:
-        row = session.get(IncidentRow, opened.ticket.subject)
+        row = _about(session, opened.ticket)
         takeover = takeovers.current(session)
         if was_used(session, opened.ticket, "takeover"):
             return _offer_fresh(opened, "This link was used before", _used_words(takeover))
@@ -463,8 +471,8 @@ def _ask_again(opened: Opened) -> BaseResponse:
 
 
 def _may_begin(opened: Opened, row: IncidentRow | None) -> None:
-    if not may_see(opened.ticket, row):
-        raise NotAllowed("The incident is no longer kept, or somebody else looks after it now.")
+    if row is None:
+        raise NotAllowed(_NOT_HERE)
     if not may_act(opened.ticket, row, Deed.TAKE_OVER):
         raise NotAllowed("Only the CEO or the Chair begins a takeover.")
 
@@ -543,7 +551,7 @@ def _for_ceo(session: Session, opened: Opened, reason: str, now: datetime) -> Do
 
 
 def _begin(session: Session, opened: Opened, reason: str, now: datetime) -> Done:
-    row = session.get(IncidentRow, opened.ticket.subject)
+    row = _about(session, opened.ticket)
     _may_begin(opened, row)
     if row is not None and row.drill:
         note(session, row.id, now, str(opened.actor), f"{drill.WOULD_BEGIN}: {reason}", for_keepers=True)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from alerts.mail import one_line, safe
 from alerts.mailer import clean_header
-from alerts.signs import cut
-from connectors.model import clean_text
+from connectors.model import MAX_TEXT, clean_text
+from signs import cut, cut_front
 
 
 def _flag(of: str) -> str:
@@ -46,6 +46,30 @@ def test_a_cut_takes_it_whole_or_leaves_it_out(name: str, before: str) -> None:
     for most in range(len(before) + 1, len(before) + 3 * len(sign)):
         kept = cut(text, most).removeprefix(before)
         assert kept == sign * (len(kept) // len(sign)) or (not before and kept == text[:most] and most < len(sign))
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc"])
+def test_the_middle_of_a_long_post_is_left_out_without_cutting_one_through(name: str, before: str) -> None:
+    sign = WHOLE[name]
+    times = MAX_TEXT // len(sign) + 100
+    for ahead in ("", *(before + "x" * n for n in range(len(sign)))):
+        kept = clean_text(f"{ahead}{sign * times}{ahead}")
+
+        head, tail = kept.removeprefix(ahead).removesuffix(ahead).split(" … ")
+        assert MAX_TEXT - 150 < len(kept) <= MAX_TEXT
+        assert {head, tail} <= {sign * n for n in (len(head) // len(sign), len(tail) // len(sign))}
+
+
+@given(
+    st.text(alphabet="ab\u0301\u200d\ufe0f\U0001f1eb\U0001f1f7\U0001f468\U000e0067\U0001f3fd", max_size=150),
+    st.integers(0, 160),
+)
+def test_a_cut_in_front_leaves_an_end_never_longer_nor_much_shorter(text: str, most: int) -> None:
+    kept = cut_front(text, most)
+
+    assert text.endswith(kept)
+    assert min(most, len(text)) - 64 <= len(kept) <= most
 
 
 def test_tags_that_are_no_flag_hide_no_words() -> None:

@@ -25,8 +25,9 @@ NOTHING = 0.004
 
 def modules() -> Iterator[ModuleType]:
     """Every module that reads what strangers write: not the stand-ins, nor what is over once it has run."""
-    for top in ("monitor", "alerts", "connectors"):
+    for top in ("monitor", "alerts", "connectors", "signs"):
         package = importlib.import_module(top)
+        yield package
         for found in pkgutil.walk_packages(package.__path__, f"{top}."):
             if ".migrations" not in found.name and ".standins" not in found.name and found.name != "monitor.__main__":
                 yield importlib.import_module(found.name)
@@ -53,7 +54,11 @@ def _within(value: object, depth: int = 0) -> Iterator[re.Pattern[str]]:
     elif depth < 3 and isinstance(value, dict):
         for each in value.values():
             yield from _within(each, depth + 1)
-    elif depth < 2 and isinstance(value, type) and value.__module__.startswith(("monitor", "alerts", "connectors")):
+    elif (
+        depth < 2
+        and isinstance(value, type)
+        and value.__module__.startswith(("monitor", "alerts", "connectors", "signs"))
+    ):
         for each in vars(value).values():
             yield from _within(each, depth + 1)
 

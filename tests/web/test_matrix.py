@@ -5,6 +5,7 @@ not from a list. For whom an incident is hidden, the world with it is the world 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from house_pages import EMAILS, Browser, PagesHouse
-from postgres import LONG
+from postgres import LONG, PostgreSQL
 from secrets_of import KINDS, LINK, POST, REPLY, SECRET, WORDS, add_secret, furnish, marks
 from werkzeug.test import TestResponse
 
@@ -22,6 +23,8 @@ from monitor.actions import Actor
 from monitor.links import Purpose
 from monitor.notices import TEMPLATES
 from monitor.store.tables import AlertRow, IncidentRow, LogRow, MentionRow, TakeoverRow
+from monitor.visibility import LEADERS
+from monitor.web.mailed import DOES
 
 pytestmark = pytest.mark.timeout(3000)
 
@@ -226,6 +229,157 @@ def _state_of_secret(house: PagesHouse) -> list[Any]:
             *(turn for turn in session.query(TakeoverRow) if turn.facts.get("about") == SECRET),
         ]
         return [{c.name: getattr(row, c.name) for c in row.__table__.columns} for row in rows]
+
+
+# ── pressing what was mailed ────────────────────────────────────────────────────────────────────────
+
+OWN = 9003
+"""A post of ours that belongs to the incident."""
+
+_PRESSED = tuple(
+    kind for kind in KINDS if LONG or kind in {"ordinary", "safeguarding", *HIDES, "a drill"} - {"about a poster"}
+)
+
+
+def presses(house: PagesHouse) -> Iterator[tuple[Purpose, str, str]]:
+    """Every kind of mailed link, what it may be about, and the buttons of its pages; in the long form, of all pages."""
+    every = {"begin", "fresh", "sign-in-mail", "sign-in", "tell", *(do for does in DOES.values() for do in does)}
+    for purpose in Purpose:
+        own = {*DOES.get(purpose, ()), "fresh", "sign-in-mail"} | ({"begin"} if purpose is Purpose.TAKEOVER else set())
+        for action in sorted(every if LONG else own):
+            for subject in _subjects(purpose, house):
+                yield purpose, subject, action
+
+
+def _subjects(purpose: Purpose, house: PagesHouse) -> tuple[str, ...]:
+    match purpose:
+        case Purpose.ALLOW:
+            return str(POST), str(OWN)
+        case Purpose.UNDO | Purpose.END | Purpose.CONFIRM:
+            return (house.now.isoformat(),)
+        case Purpose.SIGN_IN:
+            return (f"/incidents/{SECRET}",)
+        case _:
+            return (SECRET,)
+
+
+class Presser:
+    """Somebody who holds every link, and a button of each from before anything was hidden from them."""
+
+    def __init__(self, house: PagesHouse, role: str) -> None:
+        self.house, self.role, self.browser = house, role, house.browser()
+        self.browser.get("/a/none")
+        self.browser.get(f"/a/{house.token(Purpose.SEE, role, SECRET)}")
+        cookie = next(c for c in self.browser.client._cookies.values() if c.key.endswith("-page"))
+        self.nonce = cookie.value
+
+    def press(self, purpose: Purpose, subject: str, action: str, *, old: bool = False) -> TestResponse:
+        links, now, holder = self.house.app.links, self.house.now, self.house.holder(self.role)
+        number = f"{purpose}{subject}{action}{old}"[:40]
+        token = links.token(purpose, holder, subject, now - timedelta(days=20 if old else 0), id=number)
+        bound = f"{self.nonce}\x00{'a plain reason' if action == 'begin' else ''}"
+        page = links.page_token(_ticket(self.house, token), action, now, bound=bound)
+        fields = {"do": action, "page": page, "reason": "a plain reason", "words": "a plain word", "name": "Ade"}
+        return self.browser.post(f"/a/{token}", fields)  # type: ignore[no-any-return]
+
+
+def _ticket(house: PagesHouse, token: str) -> Any:
+    return house.app.links.read(token, house.now - timedelta(days=20))
+
+
+def _changes(house: PagesHouse) -> dict[str, Any]:
+    """What a press could change or cause: the incident and its log, the takeover, all that is owed."""
+    turn = _takeover(house)
+    return {
+        "takeover": (turn.state, turn.holder, turn.since, turn.incident),
+        "owed": sorted((row.template, row.role, row.kind) for row in house.alerts()),
+        "log": _lines(house),
+        "posts": [row.allowed_at for number in (POST, REPLY, OWN) if (row := house.row(MentionRow, number))],
+    }
+
+
+def _lines(house: PagesHouse) -> int:
+    with house.app.database.read() as session:
+        return session.query(LogRow).count()
+
+
+def _own_post(house: PagesHouse) -> None:
+    house.mention(
+        OWN, f"We speak of the {WORDS['post']}", incident_id=SECRET, kind="own_post", url=f"{LINK}{OWN}", categories=[],
+    )  # fmt: skip
+
+
+@pytest.fixture
+def databases(request: pytest.FixtureRequest) -> Any:
+    """The addresses of two empty stores; empty where each house makes its own file."""
+    if request.param == "sqlite":
+        return "", ""
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    return server.fresh(), server.fresh()
+
+
+@pytest.mark.parametrize(
+    ("kind", "databases"),
+    [
+        pytest.param(kind, store, marks=[pytest.mark.real] if store == "postgresql" else [])
+        for kind in HIDES
+        for store in ("sqlite", "postgresql")
+        if LONG or store == "sqlite" or kind == "about the CEO"
+    ],
+    indirect=["databases"],
+)
+def test_for_whom_it_is_hidden_no_mailed_link_changes_it_or_says_that_it_is_there(
+    tmp_path: Path, kind: str, databases: tuple[str, str]
+) -> None:
+    without, with_it = (
+        PagesHouse(_folder(tmp_path, name), store=store)
+        for name, store in zip(("without", "with"), databases, strict=True)
+    )
+    try:
+        furnish(without)
+        furnish(with_it)
+        add_secret(with_it, kind, proposal=True)
+        _own_post(with_it)
+        for person in sorted(short(kind) & set(EMAILS)):
+            one, other = Presser(without, person), Presser(with_it, person)
+            for purpose, subject, action in presses(with_it):
+                for old in (False, True) if LONG or action == "fresh" else (False,):
+                    where = (kind, person, purpose, subject, action, old)
+                    before, secret = (_changes(without), _changes(with_it)), _state_of_secret(with_it)
+                    answer = other.press(purpose, subject, action, old=old)
+                    assert plain(answer) == plain(one.press(purpose, subject, action, old=old)), where
+                    assert _state_of_secret(with_it) == secret, where
+                    after = _changes(without), _changes(with_it)
+                    for what in ("takeover", "log", "posts"):
+                        assert [world[what] for world in after] == [world[what] for world in before], (where, what)
+                    assert _more(before[0], after[0]) == _more(before[1], after[1]), where
+    finally:
+        without.close()
+        with_it.close()
+
+
+def _more(before: dict[str, Any], after: dict[str, Any]) -> Any:
+    return Counter(after["owed"]) - Counter(before["owed"])
+
+
+@pytest.mark.parametrize("kind", _PRESSED)
+def test_no_mailed_link_gives_words_or_a_takeover_to_whom_they_are_not(tmp_path: Path, kind: str) -> None:
+    house = PagesHouse(_folder(tmp_path, "house"))
+    try:
+        furnish(house)
+        add_secret(house, kind, takeover=kind in {"about the CEO", "about the Chair"})
+        _own_post(house)
+        for person in sorted(set(EMAILS) - (LEADERS - hidden(kind)) - (set() if LONG else {"staff"})):
+            presser = Presser(house, person)
+            for purpose, subject, action in presses(house):
+                before = _changes(house)["takeover"]
+                answer = presser.press(purpose, subject, action)
+                where = f"{person} presses {action} of {purpose}"
+                assert answer.status_code < 500, where
+                _must_not_hold(answer.text, person, kind, where)
+                assert _changes(house)["takeover"] == before, where
+    finally:
+        house.close()
 
 
 # ── words ───────────────────────────────────────────────────────────────────────────────────────────

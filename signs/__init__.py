@@ -1,4 +1,5 @@
-"""Which signs of a text a mail may carry: what a person can see, and what words and emoji are joined by."""
+"""Which signs of a text a person can see, what words and emoji are joined by, and where a text may be cut. Stands below
+everything else and knows nothing of it."""
 
 from __future__ import annotations
 
@@ -40,12 +41,20 @@ def cut(text: str, most: int) -> str:
     return text[:at] if at and most - at < _LONGEST else text[:most]
 
 
+def cut_front(text: str, most: int) -> str:
+    """The last ``most`` signs of ``text``, as ``cut`` takes the first."""
+    at = start = max(0, len(text) - most)
+    while 0 < at < len(text) and at - start < _LONGEST and _is_within(text, at):
+        at += 1
+    return text[at:] if at < len(text) and at - start < _LONGEST else text[start:]
+
+
 def _is_within(text: str, at: int) -> bool:
     """Whether what a person takes for one sign goes on at ``at``."""
     here, before = text[at], text[at - 1]
     if here in _ADDED or before == "\u200d" or unicodedata.category(here) in {"Mn", "Me", "Mc"}:
         return True
     start = at
-    while start > 0 and "\U0001f1e6" <= text[start - 1] <= "\U0001f1ff" and at - start < _LONGEST:
+    while start > 0 and "\U0001f1e6" <= text[start - 1] <= "\U0001f1ff":  # however many flags stand in a row
         start -= 1
     return "\U0001f1e6" <= here <= "\U0001f1ff" and (at - start) % 2 == 1
