@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from alerts.model import Card
 from monitor.data import resource
 from monitor.model import Category
-from monitor.plain import read_text
+from monitor.plain import NotText, read_text
 
 EXTRA = ("volume", "mood", "tip", "other")
 """Cards beside those of the categories: rising volume, falling mood, a tip, and anything else."""
@@ -69,7 +69,9 @@ def load_cards(path: Path | None = None) -> Cards:
     where = path or resource("first_hour.toml")
     try:
         raw = tomllib.loads(read_text(where))
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
+    except NotText as error:
+        raise CardsError(f"{error}.") from None
+    except (OSError, RecursionError) as error:
         raise CardsError(f"{where.name}: the file cannot be read ({type(error).__name__}).") from None
     except tomllib.TOMLDecodeError as error:
         raise CardsError(f"{where.name}: not TOML: {error}.") from None

@@ -4,9 +4,8 @@ the lock, 4 a platform, mail or the database could not be reached (settled quest
 from __future__ import annotations
 
 import contextlib
-import io
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -666,10 +665,10 @@ def score(config: Path | None, plain: bool) -> None:
 
     Exit 1 when a row could not be read; the others are judged all the same.
     """
+    from monitor.plain import read_lines
     from monitor.score import as_rows, is_fault, score_lines
 
-    lines: Iterable[str]
-    lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape")
+    lines = read_lines(sys.stdin.buffer)
     faulty = False
     for line in score_lines(as_rows(lines) if plain else lines, _scorer(config)):
         click.echo(line)

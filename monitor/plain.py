@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -19,12 +20,33 @@ _PARTING = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 """What some readers take for the end of a line, though JSON may hold it within one."""
 
 
-def read_text(path: Path) -> str:
-    """A file in UTF-8, or in UTF-16 with its mark; no mark stays in the text. Raises OSError and
-    ``UnicodeDecodeError``."""
+class NotText(ValueError):
+    """A file is not plain text; the message is one plain sentence with its name."""
+
+
+def read_text(path: Path, *, errors: str = "strict") -> str:
+    """A file in UTF-8, or in UTF-16 with its mark; no mark stays in the text. Raises OSError and, unless ``errors`` is
+    ``replace``, ``NotText``."""
     raw = path.read_bytes()
-    encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), "utf-8")
-    return raw.decode(encoding)
+    try:
+        return raw.decode(_encoding_of(raw), errors)
+    except UnicodeDecodeError:
+        raise NotText(f"{path.name} is not plain text in UTF-8 (save it as UTF-8)") from None
+
+
+def read_lines(file: BinaryIO) -> Iterator[str]:
+    """The lines of an open file, each as soon as it is there; what is not UTF-8 in one stays as lone surrogates. One in
+    UTF-16 is read to its end first."""
+    first = file.readline()
+    if _encoding_of(first) == "utf-16":
+        yield from (first + file.read()).decode("utf-16", "replace").split("\n")
+        return
+    yield first.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+    yield from (line.decode("utf-8", "surrogateescape") for line in file)
+
+
+def _encoding_of(raw: bytes) -> str:
+    return next((name for mark, name in _MARKS if raw.startswith(mark)), "utf-8")
 
 
 def one_value(text: str) -> str:
@@ -33,9 +55,9 @@ def one_value(text: str) -> str:
 
 
 def json_lines(text: str) -> Iterator[str]:
-    """The lines of a JSON Lines file that hold something. Only a line feed ends one: other signs that mean an end of
-    line somewhere may stand within a post."""
-    return (line for line in text.split("\n") if line.strip())
+    """The lines of a JSON Lines file that hold something, without marks where files were joined. Only a line feed ends
+    one: other signs that mean an end of line somewhere may stand within a post."""
+    return (line for line in map(one_value, text.split("\n")) if line)
 
 
 def json_line(value: object) -> str:

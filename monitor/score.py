@@ -10,7 +10,7 @@ from typing import Any
 
 from connectors.model import Author, Kind, Mention, clean_text
 from monitor.model import Assessment
-from monitor.plain import json_line
+from monitor.plain import json_line, one_value
 from monitor.scoring import Scorer
 
 BATCH = 64
@@ -31,7 +31,7 @@ def score_lines(lines: Iterable[str], scorer: Scorer, *, derived_data_allowed: b
 
     ``derived_data_allowed``: YouTube has granted numbers derived from its posts. Blank lines are skipped.
     """
-    rows = (line for line in lines if line.strip())
+    rows = (line for line in map(one_value, lines) if line)
     while batch := list(islice(rows, BATCH)):
         for answer in _answers(batch, scorer, derived_data_allowed):
             yield json_line(answer)
@@ -39,7 +39,7 @@ def score_lines(lines: Iterable[str], scorer: Scorer, *, derived_data_allowed: b
 
 def as_rows(texts: Iterable[str]) -> Iterator[str]:
     """One row for each line of plain text: a comment on a channel of ours, numbered from 1. Blank lines are skipped."""
-    for number, text in enumerate((text.strip() for text in texts), 1):
+    for number, text in enumerate((one_value(text) for text in texts), 1):
         if text:
             row = {"id": str(number), "platform": "facebook", "kind": Kind.COMMENT.value, "text": text}
             yield json.dumps(row)

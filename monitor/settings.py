@@ -296,7 +296,9 @@ def _parsed(path: Path) -> dict[str, Any]:
         ) from None
     except RecursionError:
         raise SettingsError(f"The settings file {path} cannot be read: a value in it is nested too deep.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except plain.NotText as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error}.") from None
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"The settings file {path} is not TOML: {error}.") from None
 
 
@@ -498,7 +500,7 @@ class _Reader:
             return key in raw, raw.get(key)
         variable = f"EARSHOT_{path}_{key}".replace(".", "_").replace("-", "_").upper()
         if variable in self._environ:
-            return True, self._environ[variable]
+            return True, plain.one_value(self._environ[variable])
         file_key = f"{key}_file"
         if file_key not in raw:
             return key in raw, raw.get(key)
@@ -509,7 +511,7 @@ class _Reader:
         file = self._file(raw[file_key], f"{path}.{file_key}")
         try:
             return True, plain.one_value(plain.read_text(file))
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, plain.NotText) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not plain text"
             raise SettingsError(
                 f"{path}.{file_key}: the file cannot be read: {file} ({why}). Put the secret into it, or take this "

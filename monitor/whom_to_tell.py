@@ -67,7 +67,7 @@ def _tables_of(path: Path) -> tuple[dict[str, Any], bool]:
 def _parts_of(path: Path) -> dict[str, Any]:
     """Table by table: a fault in one leaves the others readable."""
     found: dict[str, Any] = {}
-    for part in f"\n{path.read_bytes().decode('utf-8', 'replace')}".split("\n["):
+    for part in f"\n{plain.read_text(path, errors='replace')}".split("\n["):
         with contextlib.suppress(tomllib.TOMLDecodeError, RecursionError):
             _add(found, tomllib.loads(f"[{part}"))
     return found

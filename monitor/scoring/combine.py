@@ -11,6 +11,7 @@ from typing import Any
 from alerts.model import Severity
 from connectors.model import Mention
 from monitor.model import Assessment, Category, Signal
+from monitor.plain import read_text
 from monitor.scoring.language import UNKNOWN
 from monitor.scoring.learned import Reading
 
@@ -57,7 +58,7 @@ def load_lines(path: Path, reader: str = "") -> Lines:
 
     Raises ValueError in words for the operator.
     """
-    raw = tomllib.loads(path.read_text("utf-8"))
+    raw = tomllib.loads(read_text(path))
     common = dict(raw.get("reader", {}))
     own = {name: common.pop(name) for name in list(common) if isinstance(common[name], dict)}
     values: dict[str, Any] = {**common, **own.get(reader, {}), **raw.get("us", {})}

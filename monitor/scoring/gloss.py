@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from monitor.plain import read_text
 from monitor.scoring.text import fold
 
 _TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+|[^\s]")
@@ -72,7 +73,7 @@ class Glossary:
 
 def load_glossary(path: Path) -> Glossary:
     """The glossary of ``path``. Raises ValueError when it is not a table of texts for each language."""
-    raw = tomllib.loads(path.read_text("utf-8"))
+    raw = tomllib.loads(read_text(path))
     for code, entries in raw.items():
         if not isinstance(entries, dict) or not all(isinstance(meaning, str) for meaning in entries.values()):
             raise ValueError(f"{path.name}: [{code}] is a table of words and their meaning")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
+from monitor.plain import read_text
 from monitor.scoring.text import fold, leet, squeezed
 from monitor.scoring.vader import vader
 
@@ -19,7 +20,7 @@ _ENDINGS = frozenset({"s", "d", "r", "n"})
 
 def load_words(path: Path) -> frozenset[str]:
     """The everyday words of ``path`` and of VADER's lexicon, folded."""
-    listed = (line.strip() for line in path.read_text("utf-8").splitlines() if not line.startswith("#"))
+    listed = (line.strip() for line in read_text(path).splitlines() if not line.startswith("#"))
     return frozenset(fold(word) for word in (*listed, *vader().words) if word)
 
 

@@ -17,7 +17,7 @@ from alerts.model import Severity
 from connectors.model import Organisation
 from monitor.data import resource
 from monitor.model import Category
-from monitor.plain import read_text
+from monitor.plain import NotText, read_text
 from monitor.scoring.matching import AT_HIT, Item, Pattern, Situation, find
 from monitor.scoring.mend import load_words
 from monitor.scoring.sheet import APART, SHAPES, Lexicon, Sheet, lay_out
@@ -271,7 +271,9 @@ def _read(folder: Path) -> tuple[RuleFiles, list[Problem]]:
         try:
             text = read_text(path)
             raws.append((path.name, text, tomllib.loads(text)))
-        except (OSError, UnicodeDecodeError, RecursionError) as error:
+        except NotText as error:
+            problems.append(Problem(path.name, 0, f"cannot be read: {error}"))
+        except (OSError, RecursionError) as error:
             problems.append(Problem(path.name, 0, f"cannot be read ({type(error).__name__})"))
         except tomllib.TOMLDecodeError as error:
             line = re.search(r"line (\d+)", str(error))

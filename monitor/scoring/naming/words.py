@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from monitor.data import resource
+from monitor.plain import read_text
 from monitor.scoring.text import fold
 
 Phrase = tuple[str, ...]
@@ -203,7 +204,7 @@ _OBJECTS = bag("""the a an my our your his her their its us me him them it this 
 @cache
 def load_words(path: Path | None = None) -> Words:
     """The shipped lists, or those of ``path``. Raises ValueError or KeyError where the file is not as it should be."""
-    data = tomllib.loads((path or resource("naming.toml")).read_text("utf-8"))
+    data = tomllib.loads(read_text(path or resource("naming.toml")))
     other, address, namesake = data["other"], data["address"], data["namesake"]
     return Words(
         titles=_set(data["titles"]),
