@@ -20,6 +20,9 @@ _PARTING = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 """What some readers take for the end of a line, though JSON may hold it within one."""
 
 
+NOT_TEXT = "is not plain text in UTF-8 (save it as UTF-8)"
+
+
 class NotText(ValueError):
     """A file is not plain text; the message is one plain sentence with its name."""
 
@@ -31,7 +34,7 @@ def read_text(path: Path, *, errors: str = "strict") -> str:
     try:
         return raw.decode(_encoding_of(raw), errors)
     except UnicodeDecodeError:
-        raise NotText(f"{path.name} is not plain text in UTF-8 (save it as UTF-8)") from None
+        raise NotText(f"{path.name} {NOT_TEXT}") from None
 
 
 def read_lines(file: BinaryIO) -> Iterator[str]:

@@ -296,8 +296,8 @@ def _parsed(path: Path) -> dict[str, Any]:
         ) from None
     except RecursionError:
         raise SettingsError(f"The settings file {path} cannot be read: a value in it is nested too deep.") from None
-    except plain.NotText as error:
-        raise SettingsError(f"The settings file {path} cannot be read: {error}.") from None
+    except plain.NotText:
+        raise SettingsError(f"The settings file {path} {plain.NOT_TEXT}.") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"The settings file {path} is not TOML: {error}.") from None
 

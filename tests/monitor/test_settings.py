@@ -192,7 +192,7 @@ def test_numbers_written_as_numbers_are_read_as_the_ids_they_are() -> None:
 def test_a_file_that_is_not_toml_is_said_to_be_none(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "earshot.toml").write_bytes(content)
 
-    with pytest.raises(SettingsError, match="is not TOML"):
+    with pytest.raises(SettingsError, match="is not (TOML|plain text)"):
         load(tmp_path / "earshot.toml", {})
 
 
