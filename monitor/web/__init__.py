@@ -99,7 +99,8 @@ class Pages:
         """Stop serving within two seconds; requests under way are cut off."""
         trigger = next((s for s in list(self._sockets.values()) if hasattr(s, "pull_trigger")), None)
         if trigger is not None:
-            trigger.pull_trigger(self._close_all)  # sockets are closed by the thread that watches them
+            with contextlib.suppress(OSError):  # whoever watches the sockets has closed them already
+                trigger.pull_trigger(self._close_all)  # sockets are closed by the thread that watches them
         self._thread.join(timeout=2)
         self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=1)
 

@@ -62,8 +62,9 @@ def test_an_idle_daemon_is_small(model: str, most: float, tmp_path: Path, capsys
             f"\n  idle with {model}: {between_polls:.0f} MB in {processes} processes between polls, at most "
             f"{max(weights):.0f} MB; {share:.2f} % of a core over {WINDOW:.0f} s"
         )
-    assert between_polls <= most
-    assert share < MOST_CPU
+    if LONG:
+        assert between_polls <= most
+        assert share < MOST_CPU
 
 
 def test_help_is_there_at_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from town import ROOT, eventually, free_port
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 START = [sys.executable, "-c", "from monitor.cli import main; main()", "demo"]
 
@@ -36,7 +36,7 @@ def test_a_second_demo_runs_beside_the_first_and_damages_nothing(tmp_path: Path)
                     )
                 )  # fmt: skip
         for log in logs:
-            eventually(lambda log=log: _is_ready(log), 90, "both demos to be ready")
+            eventually(lambda log=log: _is_ready(log), 300, "both demos to be ready")
 
         stores = sorted(str(store.relative_to(tmp_path)) for store in tmp_path.glob("*/earshot.db"))
 
@@ -45,7 +45,7 @@ def test_a_second_demo_runs_beside_the_first_and_damages_nothing(tmp_path: Path)
         for process in started:
             os.killpg(process.pid, signal.SIGINT)
         for process in started:
-            process.wait(60)
+            process.wait(300)
         for store in stores:
             with closing(sqlite3.connect(tmp_path / store)) as raw:
                 assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
