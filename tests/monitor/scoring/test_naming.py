@@ -20,8 +20,10 @@ from monitor.scoring.naming import Answer, Naming, Spoken, build_naming
 
 WORDINGS = Path(__file__).parent / "wordings"
 HOUSE = Organisation("Tessellate UK", ("TessellateUK", "TUK"), domains=("tessellateuk.example",))
-RECOGNISED, WRONGLY, UNCLEARLY = 0.98, 0.01, 0.05
-"""All of these wordings were looked at while the comparison was mended, so what they give flatters it (docs/adr/0012)."""
+RECOGNISED = {"seen": 0.98, "unseen": 0.98, "later-seen": 0.98, "later-unseen": 0.92}
+WRONGLY, UNCLEARLY = 0.01, 0.05
+"""All of these wordings but the last were looked at while the comparison was mended, so what they give flatters it
+(docs/adr/0012). The last lie below the bar of 0.98: a step towards it raises the number."""
 
 
 @cache
@@ -35,7 +37,7 @@ def answers(text: str, ceo: str = "Rowan Ashdown", chair: str = "Siân O’Brien
     return {*spoken.of, *spoken.perhaps}
 
 
-@pytest.mark.parametrize("half", ["seen", "unseen", "later-seen"])
+@pytest.mark.parametrize("half", sorted(RECOGNISED))
 def test_who_is_meant_is_recognised_and_nobody_else(half: str) -> None:
     found: Counter[tuple[bool, Answer]] = Counter()
     for line in (WORDINGS / f"{half}.jsonl").read_text("utf-8").splitlines():
@@ -45,7 +47,7 @@ def test_who_is_meant_is_recognised_and_nobody_else(half: str) -> None:
         found[meant, answer.get(row["means"], Answer.NOT) if meant else max(answer.values(), default=Answer.NOT)] += 1
     meant, ordinary = (sum(n for (is_meant, _), n in found.items() if is_meant is wanted) for wanted in (True, False))
     assert min(meant, ordinary) >= 100
-    assert 1 - found[True, Answer.NOT] / meant >= RECOGNISED
+    assert 1 - found[True, Answer.NOT] / meant >= RECOGNISED[half]
     assert found[False, Answer.SPOKEN_OF] / ordinary <= WRONGLY
     assert found[False, Answer.UNCLEAR] / ordinary <= UNCLEARLY
 
