@@ -19,6 +19,12 @@ class Severity(IntEnum):
     CRISIS = 3
     """The CEO is e-mailed at once, at any hour, and takeover is offered."""
 
+    @classmethod
+    def _missing_(cls, value: object) -> Severity | None:
+        """A level that is none of ours, as a damaged row may hold, stands for the nearest: one row must stop nobody's
+        alerts, and is rather told too loudly than not at all."""
+        return cls(min(max(value, cls.ROUTINE), cls.CRISIS)) if isinstance(value, int) else None
+
     @property
     def level(self) -> str:
         """The word that people read: routine, watch, alert, crisis."""

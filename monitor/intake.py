@@ -491,7 +491,7 @@ def incident_of(row: IncidentRow, accounts: int = 0) -> Incident:
     """The row as the pure code knows it."""
     return Incident(
         id=row.id,
-        category=Category(row.category) if row.category else None,
+        category=Category.named(row.category),
         severity=Severity(row.severity),
         state=IncidentState(row.state),
         opened_at=row.opened_at,

@@ -29,6 +29,12 @@ class Category(StrEnum):
     FINANCE = "finance"
     STAFF_CONDUCT = "staff_conduct"
 
+    @classmethod
+    def named(cls, name: str | None) -> Category | None:
+        """The category that a row names; None where it names none that is known, as a damaged row may do: it must stop
+        nobody's alerts."""
+        return next((category for category in cls if category == name), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Signal:
@@ -86,6 +92,11 @@ class IncidentState(StrEnum):
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
     CLOSED = "closed"
+
+    @classmethod
+    def _missing_(cls, value: object) -> IncidentState:
+        """A state that is none of ours, as a damaged row may hold: whoever decides is told rather than nobody."""
+        return cls.OPEN
 
 
 @dataclass(frozen=True, slots=True)

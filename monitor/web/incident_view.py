@@ -186,7 +186,7 @@ def view_of(session: Session, house: House, row: IncidentRow, who: Actor, *, sig
         drill=row.drill,
         history=row.history,
         closes_by_link=may_be_closed_by_link(incident),
-        serious=(row.category is not None and Category(row.category) in SERIOUS) or row.severity >= Severity.CRISIS,
+        serious=Category.named(row.category) in SERIOUS or row.severity >= Severity.CRISIS,
         takeover=takeovers.as_seen_by(session, who, signed_in=signed_in),
         category=row.category,
         source=row.source,
