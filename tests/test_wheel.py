@@ -162,10 +162,13 @@ def test_posts_are_judged_with_the_rules_and_models_inside_the_wheel(place: Path
 
 
 def test_the_database_is_made_by_the_migrations_inside_the_wheel(place: Path) -> None:
-    (place / "work" / "new.toml").write_text(SETTINGS.format(mail=25, web=8080).replace("earshot.db", "new/earshot.db"))
+    another = place / "work" / "another"
+    another.mkdir()
+    settings = SETTINGS.format(mail=25, web=8080).replace("sqlite:///", f"sqlite:///{another}/")
+    (another / "new.toml").write_text(settings)
 
-    assert "Upgraded" in earshot(place, "db", "upgrade", "--config", "new.toml")
-    assert "up to date" in earshot(place, "db", "upgrade", "--config", "new.toml")
+    assert "Upgraded" in earshot(place, "db", "upgrade", "--config", "another/new.toml")
+    assert "up to date" in earshot(place, "db", "upgrade", "--config", "another/new.toml")
 
 
 def test_the_five_platforms_are_found_through_the_entry_points_of_the_wheel(place: Path) -> None:

@@ -80,6 +80,9 @@ def test_a_crisis_leaves_within_a_minute_after_a_database_that_was_away_is_back(
             eventually(lambda: _alerts(town), 60, "the crisis to leave")
             eventually(lambda: _is_marked(database), 60, "it to be marked")
             assert len(_alerts(town)) == 1
+            eventually(
+                lambda: "the database can be used again" in earshot.words(), 60, "the log to say that it is back"
+            )
             lines = earshot.words().splitlines()
             assert len([line for line in lines if "the database cannot be used" in line]) == 1
             assert len([line for line in lines if "the database can be used again" in line]) == 1

@@ -15,7 +15,9 @@ from town import ROOT, eventually, free_port
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
-START = [sys.executable, "-c", "from monitor.cli import main; main()", "demo"]
+HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+"""Where the tests themselves run in the background of a shell, Ctrl-C is ignored, and by their children too."""
+START = [sys.executable, "-c", f"{HEARS_CTRL_C}from monitor.cli import main; main()", "demo"]
 
 
 def _is_ready(log: Path) -> bool:
