@@ -134,6 +134,10 @@ def combine(found: RuleResult, reading: Reading | None, lines: Lines) -> Assessm
     return _assessment(found, severity, categories, signals)
 
 
+_LEAST = 1e-4
+"""Added to a belief so that its odds are finite."""
+
+
 def what_it_adds(reply: Reading, parent: Reading, lines: Lines) -> Reading:
     """The reading of a reply, which was read together with the words that it answers, without what these say by
     themselves: comfort under a disclosure is none, and what is grave under a calm post is the reply's own doing.
@@ -147,9 +151,6 @@ def what_it_adds(reply: Reading, parent: Reading, lines: Lines) -> Reading:
     calm, grave = (1.0 - after) / max(1.0 - before, _LEAST), after / max(before, _LEAST)
     a, b, c, d = reply.levels
     return replace(reply, levels=(a * calm, b * calm, c * grave, d * grave))
-
-
-_LEAST = 1e-4
 
 
 def _log_odds(belief: float) -> float:
